@@ -1,0 +1,1 @@
+"""The configurations that ship with streamseg, a YAML file each; see `streamseg.config.load`."""

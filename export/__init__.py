@@ -1,0 +1,1 @@
+"""Export: from torch to ONNX to TensorRT, each step checked against the one before."""

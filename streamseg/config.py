@@ -1,0 +1,338 @@
+"""The one place where each default lives: validated, frozen, unknown keys refused with the nearest name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streamseg.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceConfig(Section):
+    """Where pictures come from and how patient to be with them."""
+
+    realtime: bool = Field(
+        False, description="Play a file or synthetic scene at its own pace, as if it were live."
+    )
+    stall_s: Seconds = Field(3.0, description="Silence after which a live source is stalled.")
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    hwaccel: Literal["auto", "none"] = Field(
+        "auto", description="Hardware decode where the machine has it."
+    )
+    decode_ahead: Count = Field(4, description="Frames that a file source decodes ahead.")
+    pts_jump_s: Seconds = Field(
+        2.0, description="A step in time, forward or back, beyond which a new epoch begins."
+    )
+    fallback_fps: float = Field(25.0, gt=0, description="For sources that do not say.")
+
+
+class BufferConfig(Section):
+    """The ring of the last seconds."""
+
+    seconds: Seconds = 4.0
+    max_frames: Count = 160
+    max_bytes: Count = 512 * 1024 * 1024
+
+
+class DifficultyConfig(Section):
+    """VideoSeg-R1's five dimensions; easy queries are grounded without a chain of thought."""
+
+    tau_easy: float = Field(3.5, ge=1, le=10)
+    tau_hard: float = Field(6.5, ge=1, le=10)
+    tokens_at_1: Count = Field(16, description="Reasoning budget L(D) at D = 1.")
+    tokens_at_10: Count = Field(128, description="Reasoning budget L(D) at D = 10; linear between.")
+
+
+class TriggerConfig(Section):
+    """When the reasoner is asked."""
+
+    cooldown_s: Seconds = Field(0.5, description="Least time between two requests.")
+    search_retry_s: Seconds = Field(
+        0.5, description="Wait before asking again after 'no such object'; doubles up to the cap."
+    )
+    search_retry_cap_s: Seconds = 4.0
+    refresh_s: Seconds = Field(8.0, description="A grounding older than this is refreshed.")
+    lost_after_s: Seconds = Field(0.2, description="A track must be lost this long to ask for it.")
+    drift_score: Fraction = Field(0.35, description="Below this a track drifts ...")
+    drift_recovered: Fraction = Field(0.55, description="... until it is back above this.")
+    drift_after_s: Seconds = 0.5
+    scene_cut: Fraction = Field(0.55, description="Change of the picture that counts as a cut.")
+    relevance_peak: Fraction = Field(
+        0.25, description="Rise of text relevance that is worth a look while something is missing."
+    )
+    relevance_every: Count = Field(3, description="Text relevance is taken on every r-th frame.")
+    budget_fraction: Fraction = Field(
+        0.5, description="Largest share of stream time that the reasoner may take, averaged ..."
+    )
+    budget_window_s: Seconds = Field(20.0, description="... over this long.")
+
+
+class SamplerConfig(Section):
+    """The hierarchical text-guided sampler (VideoSeg-R1, section 3.2) over the ring."""
+
+    segment_s: Seconds = Field(1.0, description="Longest key segment taken from the ring.")
+    segment_frames: Count = Field(6, description="Frames of the key segment shown to the reasoner.")
+    reference_frames: int = Field(2, ge=0, description="Frames from the whole ring, for context.")
+    warmup_frames: int = Field(
+        6, ge=0, description="Frames to see before the first request, so that motion can be judged."
+    )
+
+
+class ReasoningConfig(Section):
+    """Who answers, and how long it may take."""
+
+    backend: Literal["attribute"] = "attribute"
+    deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
+    delay_s: Seconds = Field(
+        0.0, description="Delay added to every answer, to try a slow reasoner."
+    )
+    max_query_chars: Count = 1000
+    max_targets: Count = 16
+    crash_limit: Count = Field(5, description="Crashes within crash_window_s that mean degraded.")
+    crash_window_s: Seconds = 60.0
+    degraded_retry_s: Seconds = Field(60.0, description="Wait before a degraded worker is tried.")
+
+
+class GrabCutConfig(Section):
+    """GrabCut on a bounded crop (OpenCV)."""
+
+    max_side: Count = Field(320, description="Longest side of the crop that is cut, in pixels.")
+    margin: float = Field(0.35, ge=0, description="Crop margin around the box, in box sizes.")
+    iterations: Count = 4
+    seed: int = 0
+
+
+class Sam2Config(Section):
+    """SAM2's image predictor over transformers' `Sam2Model`."""
+
+    checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class SegmentationConfig(Section):
+    """Prompts to masks on a keyframe."""
+
+    backend: Literal["grabcut", "sam2"] = "grabcut"
+    grabcut: GrabCutConfig = GrabCutConfig()
+    sam2: Sam2Config = Sam2Config()
+
+
+class FlowConfig(Section):
+    """Optical flow carries the mask; GrabCut re-cuts its edge (OpenCV)."""
+
+    max_side: Count = Field(480, description="Longest side of the working picture, in pixels.")
+    recut_every: Count = Field(2, description="GrabCut re-cuts the edge every n-th frame.")
+    band: Count = Field(7, description="Half width of the band that is re-cut, in working pixels.")
+    uncertain_score: Fraction = 0.5
+    lost_score: Fraction = 0.25
+
+
+class MemoryConfig(Section):
+    """XMem's memory, by the paper's names (XMem, section 3.2 to 3.4)."""
+
+    mem_every: Count = Field(5, description="Working memory takes every r-th frame.")
+    deep_update_every: int = Field(
+        -1, description="Sensory deep update every n-th frame; negative: with mem_every."
+    )
+    enable_long_term: bool = True
+    top_k: Count = 30
+    max_mid_term_frames: Count = Field(10, description="T_max of the working memory.")
+    min_mid_term_frames: Count = Field(5, description="T_min kept at consolidation.")
+    num_prototypes: Count = 128
+    max_long_term_elements: Count = 10000
+    max_bytes: Count = Field(1024 * 1024 * 1024, description="Hard cap over all three stores.")
+
+
+class XMemConfig(Section):
+    """XMem on every frame."""
+
+    checkpoint: str = Field("xmem", description="A name of `streamseg models`.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    height: Count = Field(480, description="Shorter side of the working picture, in pixels.")
+    memory: MemoryConfig = MemoryConfig()
+
+
+class PropagationConfig(Section):
+    """Masks from frame to frame."""
+
+    backend: Literal["flow", "xmem"] = "flow"
+    flow: FlowConfig = FlowConfig()
+    xmem: XMemConfig = XMemConfig()
+
+
+class TracksConfig(Section):
+    """Ids and states."""
+
+    uncertain_score: Fraction = Field(0.5, description="Below this a track is uncertain.")
+    lost_score: Fraction = Field(0.2, description="Below this a track is lost.")
+    min_area_fraction: Fraction = Field(0.0001, description="Smaller masks count as not seen.")
+    match_iou: Fraction = Field(0.3, description="A grounded mask that overlaps so far refreshes.")
+    refind_similarity: Fraction = Field(
+        0.5, description="Likeness from which a new object is a lost one come back."
+    )
+    retire_after_misses: Count = Field(
+        2, description="Groundings in a row that do not confirm a visible track before it ends."
+    )
+    max_tracks: Count = 16
+    forget_lost_s: Seconds = Field(300.0, description="A track lost this long is forgotten.")
+
+
+class CatchupConfig(Section):
+    """Carrying a late answer to the present."""
+
+    max_stride: Count = Field(6, description="Most frames skipped a step while replaying.")
+    converge_s: Seconds = Field(0.25, description="Aim to stand on the live frame within this.")
+
+
+class SinksConfig(Section):
+    """What is written, and how far a sink may fall behind."""
+
+    masks: bool = True
+    overlay: bool = True
+    images: bool = False
+    queue_frames: Count = 16
+    overlay_max_side: Count = 960
+    overlay_crf: int = Field(23, ge=0, le=51)
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    name: str = "classical"
+    description: str = ""
+    source: SourceConfig = SourceConfig()
+    buffer: BufferConfig = BufferConfig()
+    difficulty: DifficultyConfig = DifficultyConfig()
+    trigger: TriggerConfig = TriggerConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    reasoning: ReasoningConfig = ReasoningConfig()
+    segmentation: SegmentationConfig = SegmentationConfig()
+    propagation: PropagationConfig = PropagationConfig()
+    tracks: TracksConfig = TracksConfig()
+    catchup: CatchupConfig = CatchupConfig()
+    sinks: SinksConfig = SinksConfig()
+
+
+def available() -> list[str]:
+    """Names of the configs that ship with the package, sorted."""
+    folder = resources.files("streamseg.configs")
+    return sorted(
+        item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")
+    )
+
+
+def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a shipped config by name, or any YAML file by path, and apply `a.b=value` overrides.
+
+    Raises:
+        ConfigError: No such config, a file that is not YAML, an unknown key, a bad value.
+    """
+    values = _read(str(name_or_path))
+    for override in overrides:
+        _apply(values, override)
+    return parse(values)
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """Validate nested plain values.
+
+    Raises:
+        ConfigError: Naming the key, what was expected and what came.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(error))) from None
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read config {path}: {error}") from None
+    elif name_or_path in available():
+        text = (resources.files("streamseg.configs") / f"{name_or_path}.yaml").read_text("utf-8")
+    else:
+        raise ConfigError(
+            f"no config named {name_or_path!r}{_nearest(name_or_path, available())}; "
+            f"there are: {', '.join(available())}, or give the path of a .yaml file"
+        )
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{name_or_path} is not valid YAML: {' '.join(str(error).split())}"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{name_or_path}: expected a mapping at the top, got {type(values).__name__}"
+        )
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as trigger.cooldown_s=1.0")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
+    *parents, leaf = key.strip().split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
+    place[leaf] = value
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        where = [str(part) for part in item["loc"]]
+        if item["type"] == "extra_forbidden":
+            known = list(_fields_at(where[:-1]))
+            yield (
+                f"unknown config key {'.'.join(where)!r}{_nearest(where[-1], known)}; "
+                f"known here: {', '.join(known)}"
+            )
+        else:
+            got = json.dumps(item["input"], default=str)[:80]
+            yield f"config {'.'.join(where)}: {item['msg'].lower()}, got {got}"
+
+
+def _fields_at(where: Sequence[str]) -> Iterator[str]:
+    model: type[BaseModel] = Config
+    for part in where:
+        inner = model.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return
+        model = inner
+    yield from model.model_fields
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,1 @@
+"""Evaluation: is the mask right, and was it there in time."""

@@ -1,0 +1,1 @@
+"""Keyframes: cheap signals per frame decide when the reasoner is asked, about which frame."""

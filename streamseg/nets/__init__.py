@@ -1,0 +1,1 @@
+"""Networks: torch definitions only; used by engines, export and training, never by stages."""

@@ -1,0 +1,48 @@
+"""Reasoning: a sentence and a few frames in, boxes and points out, behind one small protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamseg.config import ReasoningConfig
+from streamseg.types import Frame, Grounding, GroundingMode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundingRequest:
+    """What the reasoner is asked.
+
+    Attributes:
+        text: The query.
+        target: The frame whose pixels the answer's boxes and points are in.
+        segment: The key segment, in time order, `target` among them (by index).
+        references: Frames from further away, for context.
+        mode: FAST asks for an answer without a chain of thought.
+        token_budget: L(D), the reasoning length that the task's difficulty allows.
+    """
+
+    text: str
+    target: Frame
+    segment: tuple[Frame, ...]
+    references: tuple[Frame, ...] = ()
+    mode: GroundingMode = GroundingMode.REASONING
+    token_budget: int = 64
+
+
+class Reasoner(Protocol):
+    """Answers requests, one at a time, in a process of its own."""
+
+    def ground(self, request: GroundingRequest) -> Grounding:
+        """Point at what the text means on the target frame; no targets when there is nothing.
+
+        Raises:
+            ReasoningError: No answer could be had.
+        """
+
+
+def build(config: ReasoningConfig) -> Reasoner:
+    """Make the reasoner that the config names; called inside the worker process."""
+    from streamseg.reasoning.attribute import AttributeReasoner
+
+    return AttributeReasoner(max_targets=config.max_targets)

@@ -1,0 +1,37 @@
+"""Segmentation: prompts to masks on a keyframe, behind one small protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from streamseg.config import SegmentationConfig
+from streamseg.types import Frame, Segmented, Target
+
+
+class Segmenter(Protocol):
+    """Cuts pointed-at objects out of one frame."""
+
+    def segment(self, frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        """Return one mask per target, in order, at the frame's resolution.
+
+        All targets go in one call so that the picture is encoded once. May run in a thread
+        beside the loop. A target that nothing can be cut for comes back with an empty mask
+        and score 0.
+        """
+
+
+def build(config: SegmentationConfig) -> Segmenter:
+    """Make the segmenter that the config names.
+
+    Raises:
+        CheckpointError: Its weights are missing or of another shape.
+        MissingDependencyError: Its packages are not installed.
+    """
+    if config.backend == "sam2":
+        from streamseg.segmentation.sam2 import Sam2Segmenter
+
+        return Sam2Segmenter.from_config(config.sam2)
+    from streamseg.segmentation.grabcut import GrabCutSegmenter
+
+    return GrabCutSegmenter(config.grabcut)

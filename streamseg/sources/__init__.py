@@ -1,0 +1,67 @@
+"""Sources: anything that yields frames, opened by one string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from streamseg.clock import Clock
+from streamseg.config import SourceConfig
+from streamseg.types import Event, Frame, SourceInfo
+
+
+class StreamEnded(Exception):
+    """No frame will come any more. Not an error."""
+
+
+class Source(Protocol):
+    """A stream of frames. Opened by `open_source`, closed once."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source; complete before the first frame."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Frames dropped so far by cause; a file never drops."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame (a file) or the newest one not yet read (live); None after `timeout_s`.
+
+        Raises:
+            StreamEnded: No frame will come any more.
+            SourceError: The source failed in a way that waiting will not mend.
+        """
+
+    def close(self) -> None:
+        """Stop within 2 s, also from another thread while `read` blocks. May be called twice."""
+
+
+def open_source(
+    spec: str,
+    config: SourceConfig,
+    clock: Clock,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Source:
+    """Open SRC: a file, a glob or folder of images, `0`, `/dev/video0`, `rtsp://…`, `gst:PIPELINE`,
+    `synthetic:NAME?seed=1`.
+
+    Args:
+        on_event: Told of reconnects, stalls and new epochs, from the source's own thread.
+
+    Raises:
+        SourceSpecError: The source cannot be: no such file, no such scene, does not parse.
+        SourceError: It cannot be opened.
+        MissingDependencyError: It needs an extra.
+    """
+    if spec.startswith("synthetic:"):
+        from streamseg.sources.synthetic import SyntheticSource
+
+        return SyntheticSource.open(spec, config, clock)
+    if spec.startswith("gst:"):
+        from streamseg.sources.gstreamer import GStreamerSource
+
+        return GStreamerSource.open(spec, config, clock, on_event)
+    from streamseg.sources.av import open_av
+
+    return open_av(spec, config, clock, on_event)

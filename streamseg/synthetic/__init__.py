@@ -1,0 +1,1 @@
+"""Synthetic scenes: seeded procedural clips with exact masks, expressions and difficulty."""

@@ -1,0 +1,1 @@
+"""Counters and timings of a run, in constant memory however long the stream lives."""

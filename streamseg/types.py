@@ -1,0 +1,280 @@
+"""What the stages say to one another: frames, queries, targets, masks, results. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB."""
+Mask = NDArray[np.bool_]
+"""(H, W) bool."""
+Labels = NDArray[np.uint16]
+"""(H, W) uint16 index map: the track id at each pixel, 0 = background."""
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels; x1 and y1 lie one past the last pixel."""
+Point = tuple[float, float]
+"""x, y in pixels."""
+
+T = TypeVar("T")
+
+
+class TrackState(StrEnum):
+    """How far a mask can be believed; a frame's state is that of its best track."""
+
+    SEARCHING = "searching"
+    TRACKING = "tracking"
+    UNCERTAIN = "uncertain"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture.
+
+    Attributes:
+        index: Position among the frames that the source produced, from 0; gaps are drops.
+        pts_ns: Presentation time in nanoseconds, growing within an epoch.
+        epoch: Grows when the picture breaks: a reconnect, a new resolution, a jump in time.
+            Nothing is carried across epochs.
+        image: (H, W, 3) uint8 RGB, C-contiguous, never written to.
+        arrived_ns: Clock time at which the source had it.
+    """
+
+    index: int
+    pts_ns: int
+    epoch: int
+    image: Image
+    arrived_ns: int = 0
+    _memo: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    @property
+    def pts_s(self) -> float:
+        return self.pts_ns / 1e9
+
+    def memo(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` made for `key` on this frame, computing it at most once.
+
+        For what derives from pictures alone (a smaller copy, optical flow, network features),
+        so that a replay through the buffer does not pay for it again. Two threads that race
+        both compute and one result is kept: callers must not write to what they get.
+        """
+        try:
+            return cast(T, self._memo[key])
+        except KeyError:
+            value = compute()
+            return cast(T, self._memo.setdefault(key, value))
+
+    def forget(self) -> None:
+        """Drop everything memoised; the buffer calls it when the frame leaves."""
+        self._memo.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the picture and of everything memoised that says its size."""
+        held = sum(_nbytes(value) for value in tuple(self._memo.values()))
+        return int(self.image.nbytes) + held
+
+
+def _nbytes(value: object) -> int:
+    if isinstance(value, tuple | list):
+        return sum(_nbytes(item) for item in value)
+    return int(getattr(value, "nbytes", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find. `id` grows with every `set_query`: an answer to an older one is dropped."""
+
+    text: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object as the reasoning model points at it, in pixels of the frame it was asked about.
+
+    Attributes:
+        box: Around the object.
+        positive: Points on the object (VideoSeg-R1's central point), may be empty.
+        negative: Points just off it, may be empty.
+        score: In [0, 1].
+        label: A few words on what it is, for people.
+    """
+
+    box: Box
+    positive: tuple[Point, ...] = ()
+    negative: tuple[Point, ...] = ()
+    score: float = 1.0
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """A reasoner's whole answer about one frame. No targets means "no such object here".
+
+    Attributes:
+        targets: Best first.
+        reasoning: The chain of thought, or of reasons, in words.
+        tokens: Length of the reasoning in the model's tokens.
+        seconds: What the answer cost inside the reasoner.
+    """
+
+    targets: tuple[Target, ...]
+    reasoning: str = ""
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmented:
+    """One target cut out: `mask` (H, W) bool at the frame's resolution, `score` in [0, 1]."""
+
+    mask: Mask
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Propagated:
+    """Where every known object is on one frame.
+
+    Attributes:
+        labels: (H, W) uint16 at the frame's resolution.
+        scores: For every id held, also those without a pixel: confidence in [0, 1] that the
+            mask shown is this object. Near 0 means the propagator does not see it.
+    """
+
+    labels: Labels
+    scores: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackView:
+    """One object as a result shows it: its `box` in pixels, None when it has no pixels."""
+
+    id: int
+    score: float
+    state: TrackState
+    box: Box | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSet:
+    """The masks of one frame: `labels` (H, W) uint16 at the source's resolution, and who is who."""
+
+    labels: Labels
+    objects: tuple[TrackView, ...] = ()
+
+    def mask(self, track_id: int) -> Mask:
+        """The (H, W) bool mask of one id."""
+        return self.labels == track_id
+
+
+class TriggerReason(StrEnum):
+    """Why the reasoner was asked."""
+
+    NO_TARGET = "no target yet"
+    NEW_QUERY = "new query"
+    LOST = "target lost"
+    SCENE_CUT = "scene cut"
+    DRIFT = "drift"
+    RELEVANCE = "relevance peak"
+    REFRESH = "refresh due"
+
+
+class GroundingMode(StrEnum):
+    """How much the reasoner may think: none (easy), or a chain of thought within a budget."""
+
+    FAST = "fast"
+    REASONING = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """VideoSeg-R1's task difficulty: five dimensions in [1, 10]; D is their mean."""
+
+    scene_complexity: float
+    segmentation_challenge: float
+    temporal_ambiguity: float
+    motion_complexity: float
+    linguistic_ambiguity: float
+
+    @property
+    def value(self) -> float:
+        return (
+            self.scene_complexity
+            + self.segmentation_challenge
+            + self.temporal_ambiguity
+            + self.motion_complexity
+            + self.linguistic_ambiguity
+        ) / 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameResult:
+    """What the stream says about one frame, and where it has it from.
+
+    Attributes:
+        frame: The picture it is about.
+        state: The best state among the tracks; `searching` when there are none.
+        masks: The masks and the tracks.
+        mask_age_frames: Frames since the newest grounding that a live track rests on; None
+            without one.
+        grounded_frame: Index of that grounding's frame.
+        difficulty: D in [1, 10].
+        trigger: Why the reasoner was asked on this frame, None where it was not.
+        timings_ms: Milliseconds per stage; "latency" is arrival to result.
+    """
+
+    frame: Frame
+    state: TrackState
+    masks: MaskSet
+    mask_age_frames: int | None = None
+    grounded_frame: int | None = None
+    difficulty: float = 1.0
+    trigger: TriggerReason | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened besides a frame: `kind` for machines, `message` for people."""
+
+    kind: str
+    message: str
+    at_ns: int = 0
+    frame_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source knows of itself once open.
+
+    Attributes:
+        name: For people; never holds a password.
+        live: Frames come when they come: the newest is kept, older ones are dropped and counted.
+        fps: Nominal frames per second, None when unknown.
+        frame_count: Frames to come, None when unknown.
+        width, height: Of the first epoch, 0 when not known before the first frame.
+    """
+
+    name: str
+    live: bool
+    fps: float | None = None
+    frame_count: int | None = None
+    width: int = 0
+    height: int = 0
