@@ -1,1 +1,1 @@
-"""Benchmarks: speed and accuracy, measured; every figure that the README quotes has a command here."""
+"""Benchmarks: speed and accuracy, measured: every figure in the README has a command here."""

@@ -101,7 +101,7 @@ class ReasoningConfig(Section):
     backend: Literal["attribute"] = "attribute"
     deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
     delay_s: Seconds = Field(
-        0.0, description="Delay added to every answer, to try a slow reasoner."
+        0.0, description="Added to every answer, to try a slow reasoner."
     )
     max_query_chars: Count = 1000
     max_targets: Count = 16
