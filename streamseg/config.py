@@ -1,4 +1,4 @@
-"""The one place where each default lives: validated, frozen, unknown keys refused with the nearest name."""
+"""The one place where each default lives: validated, frozen, closed to unknown keys."""
 
 from __future__ import annotations
 
@@ -100,9 +100,7 @@ class ReasoningConfig(Section):
 
     backend: Literal["attribute"] = "attribute"
     deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
-    delay_s: Seconds = Field(
-        0.0, description="Added to every answer, to try a slow reasoner."
-    )
+    delay_s: Seconds = Field(0.0, description="Added to every answer, to try a slow reasoner.")
     max_query_chars: Count = 1000
     max_targets: Count = 16
     crash_limit: Count = Field(5, description="Crashes within crash_window_s that mean degraded.")

@@ -4,9 +4,9 @@ StreamSegError                  exit code 1
 ├── UsageError                  exit code 2: what was asked cannot be asked
 │   ├── ConfigError             an unknown key, a value out of range
 │   ├── QueryError              an empty or over-long query
-│   └── SourceSpecError         a source that cannot be: no such file, a pipeline that does not parse
+│   └── SourceSpecError         a source that cannot be: no such file, a bad pipeline
 ├── SourceError                 a source that could be, but failed: no frames, truncated, no camera
-├── CheckpointError             a weights file that is missing, of another shape, or not to be trusted
+├── CheckpointError             a weights file that is missing, misshapen or not trusted
 ├── OutputError                 a folder or file that cannot be written
 ├── MissingDependencyError      an optional package that is not installed; names the extra
 ├── ReasoningError              the reasoner refused, crashed or ran out of time

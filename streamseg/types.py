@@ -1,4 +1,4 @@
-"""What the stages say to one another: frames, queries, targets, masks, results. Imports nothing of ours."""
+"""What the stages say to one another: frames, targets, masks, results; imports nothing of ours."""
 
 from __future__ import annotations
 
