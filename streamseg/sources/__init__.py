@@ -10,7 +10,7 @@ from streamseg.config import SourceConfig
 from streamseg.types import Event, Frame, SourceInfo
 
 
-class StreamEnded(Exception):
+class StreamEnded(Exception):  # noqa: N818 - an end is not an error
     """No frame will come any more. Not an error."""
 
 

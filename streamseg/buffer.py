@@ -1,0 +1,81 @@
+"""The ring of the last seconds, bounded in time, frames and bytes: what a replay starts from."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from streamseg.config import BufferConfig
+from streamseg.types import Frame
+
+
+class FrameBuffer:
+    """Keeps the newest frames of one epoch; a new epoch empties it.
+
+    The byte cap counts pictures and what stages memoised on them. The sizes of older frames are
+    taken in rotation, one a frame, so that the cap costs nothing that grows with the ring.
+    """
+
+    def __init__(self, config: BufferConfig) -> None:
+        self._config = config
+        self._span_ns = int(config.seconds * 1e9)
+        self._frames: deque[Frame] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
+        self._probe = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Oldest first."""
+        return iter(self._frames)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, as last measured."""
+        return self._bytes
+
+    def append(self, frame: Frame) -> None:
+        """Take the newest frame; drop what no longer fits. The newest always fits."""
+        if self._frames and self._frames[-1].epoch != frame.epoch:
+            self.clear()
+        if self._frames:
+            self._measure(len(self._frames) - 1)
+            self._probe = (self._probe + 1) % len(self._frames)
+            self._measure(self._probe)
+        self._frames.append(frame)
+        self._sizes.append(frame.nbytes)
+        self._bytes += self._sizes[-1]
+        while len(self._frames) > 1 and self._too_much():
+            self._drop_oldest()
+
+    def from_index(self, index: int) -> list[Frame]:
+        """Frames from `index` on, oldest first; empty when that frame is not here any more."""
+        for behind, frame in enumerate(reversed(self._frames), start=1):
+            if frame.index == index:
+                return list(self._frames)[-behind:]
+            if frame.index < index:
+                break
+        return []
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        while self._frames:
+            self._drop_oldest()
+
+    def _too_much(self) -> bool:
+        return (
+            len(self._frames) > self._config.max_frames
+            or self._bytes > self._config.max_bytes
+            or self._frames[-1].pts_ns - self._frames[0].pts_ns > self._span_ns
+        )
+
+    def _measure(self, position: int) -> None:
+        size = self._frames[position].nbytes
+        self._bytes += size - self._sizes[position]
+        self._sizes[position] = size
+
+    def _drop_oldest(self) -> None:
+        self._frames.popleft().forget()
+        self._bytes -= self._sizes.popleft()

@@ -1,0 +1,330 @@
+"""Tracks: which object is which, under ids never reused, and how far each mask can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from streamseg.config import TracksConfig
+from streamseg.propagation.identity import Signature, signature
+from streamseg.types import Box, Frame, Mask, MaskSet, Propagated, TrackState, TrackView
+
+AGREEMENT_IOU = 0.85
+"""A grounded mask that overlaps a healthy track this far only confirms it; the track keeps its own."""
+
+_LEARN_EVERY = 5
+_LEARN_WEIGHT = 0.1
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """One object's identity over time.
+
+    Attributes:
+        query_id: The query that asked for it; None for a target a person or robot pointed at,
+            which no answer of the reasoner may end.
+        grounded_frame: Index of the keyframe that its mask rests on.
+        misses: Groundings in a row that did not confirm it.
+        seen_ns: When it was last seen.
+    """
+
+    id: int
+    query_id: int | None
+    label: str
+    grounded_frame: int
+    state: TrackState = TrackState.TRACKING
+    score: float = 1.0
+    box: Box | None = None
+    misses: int = 0
+    seen_ns: int = 0
+    look: Signature | None = None
+
+    @property
+    def visible(self) -> bool:
+        return self.box is not None and self.state is not TrackState.LOST
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """An object of an answer, carried to the present: `lane_id` there, its mask (H, W) now."""
+
+    lane_id: int
+    mask: Mask
+    score: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What an answer means for the tracks.
+
+    Attributes:
+        adopt: Lane id to track id, for the propagator.
+        retired: Ids that ended.
+        refound: Ids that were lost and are back.
+        added: Ids that are new.
+        confirmed: Ids whose own mask agrees with the answer's; nothing to adopt.
+        held_back: Candidates that contradict a track not yet given up.
+    """
+
+    adopt: Mapping[int, int]
+    retired: tuple[int, ...] = ()
+    refound: tuple[int, ...] = ()
+    added: tuple[int, ...] = ()
+    confirmed: tuple[int, ...] = ()
+    held_back: int = 0
+
+
+class TrackBook:
+    """All tracks of a run, live and lost."""
+
+    def __init__(self, config: TracksConfig) -> None:
+        self._config = config
+        self._tracks: dict[int, Track] = {}
+        self._next_id = 1
+        self._updates = 0
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Every track, oldest first."""
+        return tuple(self._tracks.values())
+
+    @property
+    def state(self) -> TrackState:
+        """The best state among the tracks; `searching` when there are none."""
+        states = {track.state for track in self._tracks.values()}
+        for state in (TrackState.TRACKING, TrackState.UNCERTAIN, TrackState.LOST):
+            if state in states:
+                return state
+        return TrackState.SEARCHING
+
+    def update(self, frame: Frame, propagated: Propagated, now_ns: int) -> MaskSet:
+        """Take the propagator's word for a frame: states, boxes, looks. Called once or, after an
+        adoption, twice a frame."""
+        least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
+        self._updates += 1
+        for track in self._tracks.values():
+            score = propagated.scores.get(track.id, 0.0)
+            mask = propagated.labels == track.id if score > 0.0 else None
+            track.box = None if mask is None else bounding_box(mask, least)
+            track.score = float(score)
+            track.state = self._judge(track)
+            if track.visible:
+                track.seen_ns = now_ns
+                self._learn(track, frame, mask)
+        return self.view(propagated)
+
+    def view(self, propagated: Propagated) -> MaskSet:
+        """The tracks as a result shows them."""
+        objects = tuple(
+            TrackView(track.id, track.score, track.state, track.box, track.label)
+            for track in self._tracks.values()
+        )
+        return MaskSet(propagated.labels, objects)
+
+    def merge(
+        self,
+        frame: Frame,
+        candidates: Sequence[Candidate],
+        propagated: Propagated,
+        *,
+        query_id: int | None,
+        grounded_frame: int,
+        strict: bool = False,
+    ) -> Merge:
+        """Fit an answer into the tracks.
+
+        An object that overlaps a live track refreshes it under the same id; one that looks like a
+        lost track takes its id back; any other is new. A visible track of the same query that the
+        answer does not confirm ends after `retire_after_misses` such answers; until then it also
+        holds back the object the answer names instead, so that one wrong answer changes nothing.
+        Tracks of an older query end at once, unless the answer names them.
+
+        Args:
+            query_id: The query answered; None for a target pointed at by hand, which only adds.
+            grounded_frame: Index of the answer's keyframe.
+            strict: A cut in the scene: the first answer that does not confirm ends a track.
+        """
+        least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
+        boxes = {c.lane_id: bounding_box(c.mask, least) for c in candidates}
+        seen = [c for c in candidates if boxes[c.lane_id] is not None]
+        matched = self._match_live(seen, propagated)
+        unmatched = [c for c in seen if c.lane_id not in matched]
+        retired, rivals = self._judge_unconfirmed(set(matched.values()), query_id, strict)
+        admitted = unmatched[rivals:] if query_id is not None else unmatched
+
+        adopt: dict[int, int] = {}
+        confirmed: list[int] = []
+        for candidate in seen:
+            track_id = matched.get(candidate.lane_id)
+            if track_id is None:
+                continue
+            self._confirm(self._tracks[track_id], query_id, grounded_frame)
+            if self._agrees(candidate, track_id, propagated):
+                confirmed.append(track_id)
+            else:
+                adopt[candidate.lane_id] = track_id
+        refound, added = self._admit(
+            frame, admitted, boxes, adopt, query_id=query_id, grounded_frame=grounded_frame
+        )
+        return Merge(
+            adopt,
+            tuple(retired),
+            tuple(refound),
+            tuple(added),
+            tuple(confirmed),
+            held_back=len(unmatched) - len(admitted),
+        )
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """End tracks; unknown ids are ignored."""
+        for track_id in ids:
+            self._tracks.pop(track_id, None)
+
+    def lose_all(self) -> None:
+        """A new epoch: nothing is where it was, but what is lost may come back."""
+        for track in self._tracks.values():
+            track.box, track.state, track.score = None, TrackState.LOST, 0.0
+
+    def forget_old(self, now_ns: int) -> list[int]:
+        """End tracks lost for too long, and the longest lost past the cap; return their ids."""
+        limit_ns = int(self._config.forget_lost_s * 1e9)
+        lost = sorted(
+            (t for t in self._tracks.values() if t.state is TrackState.LOST),
+            key=lambda track: track.seen_ns,
+        )
+        excess = max(0, len(self._tracks) - self._config.max_tracks)
+        gone = [
+            track.id
+            for position, track in enumerate(lost)
+            if position < excess or now_ns - track.seen_ns > limit_ns
+        ]
+        self.remove(gone)
+        return gone
+
+    def _judge(self, track: Track) -> TrackState:
+        if track.box is None or track.score < self._config.lost_score:
+            return TrackState.LOST
+        if track.score < self._config.uncertain_score:
+            return TrackState.UNCERTAIN
+        return TrackState.TRACKING
+
+    def _learn(self, track: Track, frame: Frame, mask: Mask | None) -> None:
+        due = track.look is None or (self._updates + track.id) % _LEARN_EVERY == 0
+        if not due or mask is None or track.box is None or track.state is not TrackState.TRACKING:
+            return
+        look = signature(frame.image, mask, track.box)
+        if look is not None:
+            track.look = look if track.look is None else track.look.blend(look, _LEARN_WEIGHT)
+
+    def _match_live(self, seen: Sequence[Candidate], propagated: Propagated) -> dict[int, int]:
+        live = [track.id for track in self._tracks.values() if track.box is not None]
+        if not live or not seen:
+            return {}
+        table = np.array(
+            [[iou(c.mask, propagated.labels == track_id) for track_id in live] for c in seen]
+        )
+        rows, columns = linear_sum_assignment(-table)
+        return {
+            seen[row].lane_id: live[column]
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+            if table[row, column] >= self._config.match_iou
+        }
+
+    def _judge_unconfirmed(
+        self, confirmed: set[int], query_id: int | None, strict: bool
+    ) -> tuple[list[int], int]:
+        """Count misses, end what is due; return the ended ids and how many visible tracks of the
+        same query stand unconfirmed."""
+        if query_id is None:
+            return [], 0
+        retired: list[int] = []
+        standing = 0
+        limit = 1 if strict else self._config.retire_after_misses
+        for track in tuple(self._tracks.values()):
+            if track.id in confirmed or track.query_id is None:
+                continue
+            if track.query_id != query_id:
+                retired.append(track.id)
+            elif track.visible:
+                track.misses += 1
+                if track.misses >= limit:
+                    retired.append(track.id)
+                else:
+                    standing += 1
+        self.remove(retired)
+        return retired, standing
+
+    def _confirm(self, track: Track, query_id: int | None, grounded_frame: int) -> None:
+        track.misses = 0
+        track.grounded_frame = max(track.grounded_frame, grounded_frame)
+        if track.query_id is not None and query_id is not None:
+            track.query_id = query_id
+
+    def _agrees(self, candidate: Candidate, track_id: int, propagated: Propagated) -> bool:
+        healthy = self._tracks[track_id].state is TrackState.TRACKING
+        overlap = iou(candidate.mask, propagated.labels == track_id)
+        return healthy and overlap >= AGREEMENT_IOU
+
+    def _admit(
+        self,
+        frame: Frame,
+        admitted: Sequence[Candidate],
+        boxes: Mapping[int, Box | None],
+        adopt: dict[int, int],
+        *,
+        query_id: int | None,
+        grounded_frame: int,
+    ) -> tuple[list[int], list[int]]:
+        """Give each admitted candidate a lost track's id or a new one, noting it in `adopt`."""
+        refound: list[int] = []
+        added: list[int] = []
+        for candidate in admitted:
+            box = boxes[candidate.lane_id]
+            look = None if box is None else signature(frame.image, candidate.mask, box)
+            track = self._find_lost(look, taken=set(adopt.values()))
+            if track is not None:
+                refound.append(track.id)
+                self._confirm(track, query_id, grounded_frame)
+            else:
+                track = Track(self._next_id, query_id, candidate.label, grounded_frame, look=look)
+                self._next_id += 1
+                self._tracks[track.id] = track
+                added.append(track.id)
+            track.state, track.score, track.box = TrackState.TRACKING, candidate.score, box
+            adopt[candidate.lane_id] = track.id
+        return refound, added
+
+    def _find_lost(self, look: Signature | None, taken: set[int]) -> Track | None:
+        best, best_likeness = None, self._config.refind_similarity
+        for track in self._tracks.values():
+            if track.state is not TrackState.LOST or track.id in taken:
+                continue
+            if look is None or track.look is None:
+                continue
+            likeness = track.look.similarity(look)
+            if likeness >= best_likeness:
+                best, best_likeness = track, likeness
+        return best
+
+
+def bounding_box(mask: Mask, least_area: float = 1.0) -> Box | None:
+    """The extreme pixels of a mask (H, W); None when it has fewer than `least_area` pixels."""
+    pixels = mask.view(np.uint8)
+    if cv2.countNonZero(pixels) < least_area:
+        return None
+    x, y, width, height = cv2.boundingRect(pixels)
+    return float(x), float(y), float(x + width), float(y + height)
+
+
+def iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two masks (H, W); 0 when both are empty."""
+    union = int(np.count_nonzero(a | b))
+    return int(np.count_nonzero(a & b)) / union if union else 0.0
