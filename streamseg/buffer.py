@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
 
 from streamseg.config import BufferConfig
 from streamseg.types import Frame
@@ -14,11 +14,13 @@ class FrameBuffer:
 
     The byte cap counts pictures and what stages memoised on them. The sizes of older frames are
     taken in rotation, one a frame, so that the cap costs nothing that grows with the ring.
+    Safe to read from another thread than the one that appends.
     """
 
     def __init__(self, config: BufferConfig) -> None:
         self._config = config
         self._span_ns = int(config.seconds * 1e9)
+        self._lock = threading.Lock()
         self._frames: deque[Frame] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
@@ -27,9 +29,10 @@ class FrameBuffer:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Oldest first."""
-        return iter(self._frames)
+    def frames(self) -> list[Frame]:
+        """All frames, oldest first."""
+        with self._lock:
+            return list(self._frames)
 
     @property
     def nbytes(self) -> int:
@@ -38,31 +41,33 @@ class FrameBuffer:
 
     def append(self, frame: Frame) -> None:
         """Take the newest frame; drop what no longer fits. The newest always fits."""
-        if self._frames and self._frames[-1].epoch != frame.epoch:
-            self.clear()
-        if self._frames:
-            self._measure(len(self._frames) - 1)
-            self._probe = (self._probe + 1) % len(self._frames)
-            self._measure(self._probe)
-        self._frames.append(frame)
-        self._sizes.append(frame.nbytes)
-        self._bytes += self._sizes[-1]
-        while len(self._frames) > 1 and self._too_much():
-            self._drop_oldest()
+        with self._lock:
+            if self._frames and self._frames[-1].epoch != frame.epoch:
+                self._drop(len(self._frames))
+            if self._frames:
+                self._measure(len(self._frames) - 1)
+                self._probe = (self._probe + 1) % len(self._frames)
+                self._measure(self._probe)
+            self._frames.append(frame)
+            self._sizes.append(frame.nbytes)
+            self._bytes += self._sizes[-1]
+            while len(self._frames) > 1 and self._too_much():
+                self._drop(1)
 
     def from_index(self, index: int) -> list[Frame]:
         """Frames from `index` on, oldest first; empty when that frame is not here any more."""
-        for behind, frame in enumerate(reversed(self._frames), start=1):
-            if frame.index == index:
-                return list(self._frames)[-behind:]
-            if frame.index < index:
-                break
+        with self._lock:
+            for behind, frame in enumerate(reversed(self._frames), start=1):
+                if frame.index == index:
+                    return list(self._frames)[-behind:]
+                if frame.index < index:
+                    break
         return []
 
     def clear(self) -> None:
         """Forget all frames."""
-        while self._frames:
-            self._drop_oldest()
+        with self._lock:
+            self._drop(len(self._frames))
 
     def _too_much(self) -> bool:
         return (
@@ -76,6 +81,7 @@ class FrameBuffer:
         self._bytes += size - self._sizes[position]
         self._sizes[position] = size
 
-    def _drop_oldest(self) -> None:
-        self._frames.popleft().forget()
-        self._bytes -= self._sizes.popleft()
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._frames.popleft().forget()
+            self._bytes -= self._sizes.popleft()

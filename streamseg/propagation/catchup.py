@@ -111,7 +111,7 @@ class CatchUp:
             self._run(job)
 
     def collect(self) -> Job | None:
-        """A job that stands on the present or a frame or two short of it, None when there is none."""
+        """A job that stands on the present or a little short of it, None when there is none."""
         if not self._done:
             return None
         self._pending -= 1

@@ -14,7 +14,7 @@ from streamseg.propagation.identity import Signature, signature
 from streamseg.types import Box, Frame, Mask, MaskSet, Propagated, TrackState, TrackView
 
 AGREEMENT_IOU = 0.85
-"""A grounded mask that overlaps a healthy track this far only confirms it; the track keeps its own."""
+"""A grounded mask that overlaps a healthy track this far confirms it; the track keeps its own."""
 
 _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
