@@ -87,6 +87,7 @@ class TrackBook:
         self._tracks: dict[int, Track] = {}
         self._next_id = 1
         self._updates = 0
+        self.grounded_ns: int | None = None
 
     def __len__(self) -> int:
         return len(self._tracks)
@@ -104,6 +105,12 @@ class TrackBook:
             if state in states:
                 return state
         return TrackState.SEARCHING
+
+    @property
+    def newest_grounded_frame(self) -> int | None:
+        """The newest keyframe that a track not lost rests on; None without one."""
+        live = (t.grounded_frame for t in self._tracks.values() if t.state is not TrackState.LOST)
+        return max(live, default=None)
 
     def update(self, frame: Frame, propagated: Propagated, now_ns: int) -> MaskSet:
         """Take the propagator's word for a frame: states, boxes, looks. Called once or, after an

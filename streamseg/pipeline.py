@@ -1,0 +1,545 @@
+"""The streaming loop: the one file that knows the order in which a frame passes the stages.
+
+    source -> ring -> propagation -> keyframes -> reasoning -> segmentation -> catch-up -> sinks
+
+Every frame is propagated and yielded. The reasoner is asked now and then, answers late or never,
+and its answer is replayed to the present beside the loop. On a live source the clock is real and
+nothing is waited for; on a file the clock is the file's own, answers take `reasoning.delay_s` of
+it and the run is a pure function of its input.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Self
+
+import numpy as np
+
+from streamseg import config as configs
+from streamseg import propagation, segmentation
+from streamseg.buffer import FrameBuffer
+from streamseg.clock import Clock, RealClock, VirtualClock
+from streamseg.config import Config
+from streamseg.errors import QueryError, SourceError
+from streamseg.keyframes.watch import KeyframeWatch, Look, TrackSignals
+from streamseg.propagation.catchup import CatchUp, Job
+from streamseg.propagation.tracks import Candidate, Merge, TrackBook
+from streamseg.reasoning import GroundingRequest
+from streamseg.reasoning.worker import ReasoningWorker, Reply
+from streamseg.sinks import Sink
+from streamseg.sinks.runner import SinkRunner
+from streamseg.sources import Source, StreamEnded, open_source
+from streamseg.summary import GroundingLog, describe_run
+from streamseg.telemetry import Telemetry
+from streamseg.types import (
+    Box,
+    Event,
+    Frame,
+    FrameResult,
+    Grounding,
+    Labels,
+    MaskSet,
+    Point,
+    Propagated,
+    Query,
+    Target,
+    TriggerReason,
+)
+
+OnEvent = Callable[[Event], None]
+
+READ_TIMEOUT_S = 0.25
+"""How often a silent source lets the loop see that it was stopped."""
+
+
+class StreamSegmenter:
+    """A sentence and a live picture in, masks out.
+
+    Models are loaded once and serve one run after another. `set_query`, `add_target`,
+    `remove_target` and `stop` may be called at any time from any thread; they take effect on the
+    next frame.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """
+        Raises:
+            CheckpointError: Weights that the config names are missing or of another shape.
+            MissingDependencyError: A package that the config needs is not installed.
+        """
+        self.config = config
+        self._segmenter = segmentation.build(config.segmentation)
+        self._propagator = propagation.build(config.propagation)
+        self._inbox = _Inbox()
+        self._run: _Run | None = None
+        self._summary: dict[str, Any] = {}
+
+    @classmethod
+    def from_config(
+        cls, name_or_path: str | Path | Config = "classical", overrides: Sequence[str] = ()
+    ) -> Self:
+        """Make one from a shipped config's name, a YAML file or a Config, with `a.b=value`
+        overrides.
+
+        Raises:
+            ConfigError: No such config, an unknown key, a bad value.
+        """
+        if isinstance(name_or_path, Config):
+            return cls(name_or_path)
+        return cls(configs.load(name_or_path, overrides))
+
+    def run(
+        self,
+        source: str | Source,
+        query: str | None = None,
+        *,
+        max_frames: int | None = None,
+        sinks: Sequence[Sink] = (),
+        on_event: OnEvent | None = None,
+        clock: Clock | None = None,
+    ) -> Iterator[FrameResult]:
+        """Segment a stream: a generator of one result per frame, in which nothing piles up.
+
+        Args:
+            source: SRC as in `open_source`, or an open source, which is closed at the end.
+            query: What to find; None to follow only targets added by hand.
+            max_frames: Stop after so many results.
+            sinks: Also get every result, each in a thread of its own.
+            on_event: Told of reconnects, groundings, failures; called from several threads.
+            clock: Real for a live source and virtual for any other, unless given.
+
+        Raises:
+            QueryError: An empty or over-long query.
+            SourceSpecError, SourceError: The source cannot be opened, failed or had no frames.
+            OutputError: A sink cannot write, raised before the first frame.
+        """
+        if query is not None:
+            check_query(query, self.config.reasoning.max_query_chars)
+        with ExitStack() as stack:
+            if isinstance(source, str):
+                source = open_source(source, self.config.source, RealClock(), on_event or _ignore)
+            stack.callback(source.close)
+            run = self._run = _Run(
+                self.config,
+                self._segmenter,
+                self._propagator,
+                source,
+                self._inbox.start(query),
+                clock or (RealClock() if source.info.live else VirtualClock()),
+                on_event or _ignore,
+            )
+            stack.callback(self._finish, run)
+            yield from run.results(sinks, query or "", max_frames)
+
+    def set_query(self, text: str) -> None:
+        """Look for something else from the next frame on. Targets added by hand stay.
+
+        Raises:
+            QueryError: An empty or over-long query.
+        """
+        check_query(text, self.config.reasoning.max_query_chars)
+        self._inbox.set_query(text)
+
+    def add_target(
+        self,
+        box: Box,
+        *,
+        positive: Sequence[Point] = (),
+        negative: Sequence[Point] = (),
+        label: str = "",
+    ) -> None:
+        """Follow what is in `box` on the next frame, whatever the query says.
+
+        Args:
+            box: x0, y0, x1, y1 in pixels of the source.
+            positive, negative: Points on the object and just off it.
+        """
+        self._inbox.add_target(Target(box, tuple(positive), tuple(negative), label=label))
+
+    def remove_target(self, track_id: int) -> None:
+        """Stop following an object; an unknown id is ignored."""
+        self._inbox.remove_target(track_id)
+
+    def stop(self) -> None:
+        """End the run after the frame under way; its files are finished."""
+        self._inbox.stop()
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, latencies and groundings of the run under way, or of the last one."""
+        return self._run.summary() if self._run is not None else self._summary
+
+    def _finish(self, run: _Run) -> None:
+        run.close()
+        self._summary = run.summary()
+        self._run = None
+        self._propagator.reset()
+        self._propagator.remove(self._propagator.ids)
+
+
+def check_query(text: str, limit: int) -> None:
+    """
+    Raises:
+        QueryError: An empty or over-long query.
+    """
+    if not text.strip():
+        raise QueryError('the query is empty: say what to find, such as --query "the blue mug"')
+    if len(text) > limit:
+        raise QueryError(f"the query has {len(text)} characters; at most {limit} are allowed")
+
+
+class _Inbox:
+    """What other threads ask of the loop, waiting for the next frame."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._query: Query | None = None
+        self._query_count = 0
+        self._targets: list[Target] = []
+        self._removed: list[int] = []
+        self.stopped = threading.Event()
+
+    def start(self, query: str | None) -> _Inbox:
+        """Begin a run: forget what was asked of an earlier one."""
+        self.stopped.clear()
+        with self._lock:
+            self._query, self._removed = None, []
+        if query is not None:
+            self.set_query(query)
+        return self
+
+    def set_query(self, text: str) -> None:
+        with self._lock:
+            self._query_count += 1
+            self._query = Query(text.strip(), self._query_count)
+
+    def add_target(self, target: Target) -> None:
+        with self._lock:
+            self._targets.append(target)
+
+    def remove_target(self, track_id: int) -> None:
+        with self._lock:
+            self._removed.append(track_id)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def take(self) -> tuple[Query | None, list[Target], list[int]]:
+        """Everything asked since the last call."""
+        with self._lock:
+            taken = self._query, self._targets, self._removed
+            self._query, self._targets, self._removed = None, [], []
+        return taken
+
+
+class _Run:
+    """One stream from its first frame to its last."""
+
+    def __init__(
+        self,
+        config: Config,
+        segmenter: segmentation.Segmenter,
+        propagator: propagation.Propagator,
+        source: Source,
+        inbox: _Inbox,
+        clock: Clock,
+        on_event: OnEvent,
+    ) -> None:
+        self._config = config
+        self._propagator = propagator
+        self._source = source
+        self._inbox = inbox
+        self._clock = clock
+        self._on_event = on_event
+        self._telemetry = Telemetry()
+        self._groundings = GroundingLog()
+        self._buffer = FrameBuffer(config.buffer)
+        self._tracks = TrackBook(config.tracks)
+        self._worker = ReasoningWorker(config.reasoning, clock, on_event)
+        self._catchup = CatchUp(
+            config.catchup,
+            segmenter.segment,
+            propagator.spawn,
+            self._buffer.from_index,
+            threaded=not clock.virtual,
+        )
+        self._query: Query | None = None
+        self._watch: KeyframeWatch | None = None
+        self._asked: tuple[Frame, TriggerReason, Look] | None = None
+        self._epoch: int | None = None
+        self._blank: Labels = np.zeros((0, 0), np.uint16)
+
+    def results(
+        self, sinks: Sequence[Sink], query: str, max_frames: int | None
+    ) -> Iterator[FrameResult]:
+        runner = SinkRunner(sinks, self._config.sinks, self._source.info.live, self._on_event)
+        runner.open(self._source.info, query)
+        try:
+            self._worker.start()
+            for frame in self._frames():
+                result = self._process(frame)
+                runner.put(result)
+                yield result
+                if max_frames is not None and self._telemetry.frames >= max_frames:
+                    break
+            if not self._telemetry.frames and not self._inbox.stopped.is_set():
+                raise SourceError(f"{self._source.info.name} ended without a single frame")
+        finally:
+            self._worker.close()
+            runner.close(self.summary())
+
+    def close(self) -> None:
+        self._catchup.close()
+        self._worker.close()
+        self._buffer.clear()
+
+    def summary(self) -> dict[str, Any]:
+        return describe_run(
+            self._config, self._source, self._telemetry, self._groundings, self._query
+        )
+
+    # The way of one frame ---------------------------------------------------------------------
+
+    def _frames(self) -> Iterator[Frame]:
+        while not self._inbox.stopped.is_set():
+            try:
+                frame = self._source.read(READ_TIMEOUT_S)
+            except StreamEnded:
+                return
+            if frame is not None:
+                yield frame
+
+    def _process(self, frame: Frame) -> FrameResult:
+        started_ns = perf_counter_ns()
+        timings: dict[str, float] = {}
+        self._clock.frame_arrived(frame.pts_ns)
+        self._enter(frame)
+        self._take_requests(frame)
+        with self._telemetry.stage("propagate", timings):
+            propagated = self._propagate(frame)
+        with self._telemetry.stage("track", timings):
+            masks = self._tracks.update(frame, propagated, self._clock.now_ns())
+        with self._telemetry.stage("keyframe", timings):
+            look = self._look(frame, masks)
+        with self._telemetry.stage("catch-up", timings):
+            self._hear()
+            merged = self._merge_finished(frame, propagated)
+        if merged is not None:
+            masks = self._tracks.update(frame, merged, self._clock.now_ns())
+        timings["latency"] = self._latency_ms(frame, started_ns)
+        self._telemetry.record_ns("latency", int(timings["latency"] * 1e6))
+        self._telemetry.frame()
+        return self._result(frame, masks, look, timings)
+
+    def _enter(self, frame: Frame) -> None:
+        """Take the frame into the ring; a new epoch loses sight of everything."""
+        if self._epoch is not None and frame.epoch != self._epoch:
+            self._propagator.reset()
+            self._tracks.lose_all()
+            if self._watch is not None:
+                self._watch.new_epoch()
+        self._epoch = frame.epoch
+        self._buffer.append(frame)
+
+    def _take_requests(self, frame: Frame) -> None:
+        """Do what other threads asked for."""
+        query, targets, removed = self._inbox.take()
+        if query is not None:
+            self._query = query
+            self._worker.cancel()
+            self._asked = None
+            self._watch = KeyframeWatch(self._config, query.text)
+        if removed:
+            self._tracks.remove(removed)
+            self._propagator.remove(removed)
+        for target in targets:
+            self._catchup.start(Job(Grounding((target,)), frame, None, None))
+
+    def _propagate(self, frame: Frame) -> Propagated:
+        """Step every live track. While an answer is awaited the empty step still leaves on the
+        frame what a replay will need of it."""
+        if self._propagator.ids or self._asked is not None or self._catchup.pending:
+            return self._propagator.step(frame)
+        if self._blank.shape != frame.image.shape[:2]:
+            self._blank = np.zeros(frame.image.shape[:2], np.uint16)
+        return Propagated(self._blank, {})
+
+    def _look(self, frame: Frame, masks: MaskSet) -> Look | None:
+        """Take the keyframe signals; ask the reasoner when the trigger says so."""
+        if self._watch is None or self._query is None:
+            return None
+        now_ns = self._clock.now_ns()
+        for gone in self._tracks.forget_old(now_ns):
+            self._propagator.remove([gone])
+        signals = TrackSignals.of(masks, self._tracks.grounded_ns)
+        busy = self._asked is not None or self._catchup.pending > 0
+        look = self._watch.look(frame, signals, busy=busy, now_ns=now_ns)
+        if look.decision.reason is not None:
+            sample = self._watch.sample(self._buffer.frames())
+            self._worker.submit(
+                GroundingRequest(
+                    self._query.text,
+                    sample.target,
+                    tuple(sample.segment),
+                    tuple(sample.references),
+                    look.decision.mode,
+                    look.decision.token_budget,
+                ),
+                tag=self._query.id,
+            )
+            self._asked = (sample.target, look.decision.reason, look)
+            self._telemetry.count("groundings asked")
+        return look
+
+    def _hear(self) -> None:
+        """Start carrying an answer to the present, if one has come."""
+        reply = self._reply()
+        if reply is None or self._asked is None or self._watch is None:
+            return
+        target, reason, look = self._asked
+        self._asked = None
+        found = reply.grounding is not None and bool(reply.grounding.targets)
+        cost_s = (reply.finished_ns - reply.submitted_ns) / 1e9
+        self._watch.answered(found=found, cost_s=cost_s, now_ns=self._clock.now_ns())
+        self._groundings.add(
+            target,
+            reason,
+            look.decision.mode,
+            look.difficulty.value,
+            cost_s,
+            reply.grounding,
+            reply.error,
+        )
+        if reply.grounding is None:
+            self._telemetry.count("groundings failed")
+            self._tell("grounding_failed", f"the reasoner gave no answer: {reply.error}", target)
+            return
+        self._catchup.start(Job(reply.grounding, target, reply.tag, reason))
+
+    def _reply(self) -> Reply | None:
+        """The answer to the request in flight: polled in real time, and in virtual time waited
+        for once it is due."""
+        if self._asked is None:
+            return None
+        reply = self._worker.poll() if not self._clock.virtual else self._due_reply()
+        if reply is not None and (self._query is None or reply.tag != self._query.id):
+            self._telemetry.drop("answer to an old query")
+            return None
+        return reply
+
+    def _due_reply(self) -> Reply | None:
+        due_ns = self._worker.submitted_ns + int(self._config.reasoning.delay_s * 1e9)
+        if self._clock.now_ns() < due_ns:
+            return None
+        return self._worker.wait(self._config.reasoning.deadline_s + 5.0)
+
+    def _merge_finished(self, frame: Frame, propagated: Propagated) -> Propagated | None:
+        """Merge every answer that has reached the present; None when there was none."""
+        merged = None
+        while (job := self._catchup.collect()) is not None:
+            if self._usable(job, frame):
+                merged = propagated = self._merge(job, frame, propagated)
+        return merged
+
+    def _usable(self, job: Job, frame: Frame) -> bool:
+        """Bring the job's lane onto this very frame; False, and counted, when it came too late."""
+        if job.error is not None:
+            self._telemetry.count("groundings failed")
+            self._tell("catchup_failed", f"an answer could not be used: {job.error!r}", frame)
+            return False
+        cause = None
+        if job.frame.epoch != frame.epoch:
+            cause = "answer from before a break"
+        elif job.query_id is not None and (self._query is None or job.query_id != self._query.id):
+            cause = "answer to an old query"
+        elif job.position is not None and not self._buffer.from_index(job.position.index):
+            cause = "answer whose frame has left the buffer"
+        if cause is not None:
+            self._telemetry.drop(cause)
+            return False
+        if job.position is not None and job.position.index != frame.index:
+            job.advance(frame)
+        return True
+
+    def _merge(self, job: Job, frame: Frame, propagated: Propagated) -> Propagated:
+        merge = self._tracks.merge(
+            frame,
+            _candidates(job, self._config.tracks.lost_score),
+            propagated,
+            query_id=job.query_id,
+            grounded_frame=job.frame.index,
+            strict=job.reason is TriggerReason.SCENE_CUT,
+        )
+        self._propagator.remove(merge.retired)
+        if merge.adopt and job.lane is not None:
+            propagated = self._propagator.adopt(job.lane, merge.adopt)
+        else:
+            propagated = _without(propagated, merge.retired)
+        self._tracks.grounded_ns = self._clock.now_ns()
+        self._report(job, frame, merge)
+        return propagated
+
+    def _report(self, job: Job, frame: Frame, merge: Merge) -> None:
+        """Count and tell what an answer changed."""
+        self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
+        self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
+        for name in ("refound", "added", "retired", "confirmed"):
+            ids = getattr(merge, name)
+            if ids:
+                self._telemetry.count(f"tracks {name}", len(ids))
+                listed = ", ".join(str(track_id) for track_id in ids)
+                self._tell(f"track_{name}", f"{name}: {listed}", frame)
+        if merge.held_back:
+            self._telemetry.count("objects held back", merge.held_back)
+
+    def _result(
+        self, frame: Frame, masks: MaskSet, look: Look | None, timings: dict[str, float]
+    ) -> FrameResult:
+        grounded = self._tracks.newest_grounded_frame
+        return FrameResult(
+            frame=frame,
+            state=self._tracks.state,
+            masks=masks,
+            mask_age_frames=None if grounded is None else frame.index - grounded,
+            grounded_frame=grounded,
+            difficulty=1.0 if look is None else look.difficulty.value,
+            trigger=None if look is None else look.decision.reason,
+            timings_ms=timings,
+        )
+
+    def _latency_ms(self, frame: Frame, started_ns: int) -> float:
+        """From the camera's frame to the mask when live; the loop's own share on a file, whose
+        frames are decoded ahead."""
+        if self._source.info.live and frame.arrived_ns:
+            return max(0.0, (RealClock().now_ns() - frame.arrived_ns) / 1e6)
+        return (perf_counter_ns() - started_ns) / 1e6
+
+    def _tell(self, kind: str, message: str, frame: Frame) -> None:
+        self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))
+
+
+def _candidates(job: Job, least_score: float) -> list[Candidate]:
+    """The job's objects that are still seen on the present frame."""
+    if job.output is None:
+        return []
+    return [
+        Candidate(number, job.output.labels == number, score, target.label)
+        for number, target in job.objects.items()
+        if (score := job.output.scores.get(number, 0.0)) >= least_score
+    ]
+
+
+def _without(propagated: Propagated, ids: Sequence[int]) -> Propagated:
+    """The same output less some ids."""
+    if not ids:
+        return propagated
+    labels = propagated.labels.copy()
+    labels[np.isin(labels, ids)] = 0
+    scores = {k: v for k, v in propagated.scores.items() if k not in ids}
+    return Propagated(labels, scores)
+
+
+def _ignore(event: Event) -> None:
+    """The listener of whoever does not listen."""

@@ -1,0 +1,217 @@
+"""Who is who: ids, states, and what an answer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from builders import box_mask, frame, painted
+
+from streamseg.config import TracksConfig
+from streamseg.propagation.tracks import Candidate, Merge, TrackBook, bounding_box, iou
+from streamseg.types import Frame, MaskSet, Propagated, TrackState
+
+Box4 = tuple[int, int, int, int]
+RED, BLUE = (210, 40, 40), (40, 40, 210)
+LEFT, RIGHT = (4, 10, 20, 30), (40, 10, 56, 30)
+
+
+class World:
+    """A book of tracks, and a propagator whose word is whatever the test says."""
+
+    def __init__(self, **settings: object) -> None:
+        self.book = TrackBook(TracksConfig.model_validate(settings))
+        self.said = Propagated(np.zeros((48, 64), np.uint16), {})
+        self.frame = frame(0)
+        self.now_ns = 0
+
+    def see(self, at: Mapping[int, Box4], colours: Mapping[int, tuple[int, int, int]]) -> MaskSet:
+        """One frame on which each id is in its box; ids left out have a score of 0."""
+        labels = np.zeros((48, 64), np.uint16)
+        for track_id, (x0, y0, x1, y1) in at.items():
+            labels[y0:y1, x0:x1] = track_id
+        image = painted({box: colours.get(i, RED) for i, box in at.items()})
+        self.frame = frame(self.frame.index + 1, image=image)
+        self.now_ns = self.frame.pts_ns
+        scores = {track.id: 1.0 if track.id in at else 0.0 for track in self.book.tracks}
+        self.said = Propagated(labels, scores)
+        return self.book.update(self.frame, self.said, self.now_ns)
+
+    def answer(
+        self, *boxes: Box4, colour: tuple[int, int, int] = RED, query: int | None = 1, **how: bool
+    ) -> Merge:
+        """An answer that names what is in the boxes."""
+        shown: Frame = frame(self.frame.index, image=painted(dict.fromkeys(boxes, colour)))
+        candidates = [Candidate(n, box_mask(box), 0.9) for n, box in enumerate(boxes, start=1)]
+        return self.book.merge(
+            shown, candidates, self.said, query_id=query, grounded_frame=shown.index, **how
+        )
+
+    def states(self) -> dict[int, TrackState]:
+        return {track.id: track.state for track in self.book.tracks}
+
+
+def test_before_any_answer_the_book_is_searching() -> None:
+    assert World().book.state is TrackState.SEARCHING
+
+
+def test_a_new_object_gets_a_new_id() -> None:
+    world = World()
+    merge = world.answer(LEFT, RIGHT)
+    assert merge.adopt == {1: 1, 2: 2}
+    assert merge.added == (1, 2)
+    assert world.book.state is TrackState.TRACKING
+
+
+def test_states_follow_the_score() -> None:
+    world = World()
+    world.answer(LEFT)
+    for score, state in ((0.9, "tracking"), (0.4, "uncertain"), (0.1, "lost")):
+        labels = np.where(box_mask(LEFT), 1, 0).astype(np.uint16)
+        masks = world.book.update(world.frame, Propagated(labels, {1: score}), 0)
+        assert masks.objects[0].state == state
+
+
+def test_no_pixels_are_lost_whatever_the_score() -> None:
+    world = World()
+    world.answer(LEFT)
+    empty = Propagated(np.zeros((48, 64), np.uint16), {1: 1.0})
+    assert world.book.update(world.frame, empty, 0).objects[0].state is TrackState.LOST
+
+
+def test_an_answer_that_agrees_only_confirms() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    merge = world.answer(LEFT)
+    assert merge.confirmed == (1,)
+    assert merge.adopt == {}
+
+
+def test_an_overlapping_answer_refreshes_under_the_same_id() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    merge = world.answer((4, 10, 20, 24))
+    assert merge.adopt == {1: 1}
+    assert merge.added == ()
+
+
+def test_one_wrong_answer_changes_nothing() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    merge = world.answer(RIGHT, colour=BLUE)
+    assert merge.held_back == 1
+    assert merge.adopt == {}
+    assert merge.retired == ()
+
+
+def test_a_second_answer_against_a_track_ends_it() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    world.answer(RIGHT, colour=BLUE)
+    merge = world.answer(RIGHT, colour=BLUE)
+    assert merge.retired == (1,)
+    assert merge.adopt == {1: 2}
+
+
+def test_after_a_cut_the_first_answer_against_a_track_ends_it() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    merge = world.answer(RIGHT, colour=BLUE, strict=True)
+    assert merge.retired == (1,)
+    assert merge.added == (2,)
+
+
+def test_a_lost_object_that_comes_back_gets_its_old_id() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    world.see({}, {})
+    assert world.states() == {1: TrackState.LOST}
+    merge = world.answer(RIGHT, colour=RED)
+    assert merge.refound == (1,)
+    assert merge.adopt == {1: 1}
+
+
+def test_another_object_is_not_the_lost_one() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    world.see({}, {})
+    merge = world.answer(RIGHT, colour=BLUE)
+    assert merge.refound == ()
+    assert merge.added == (2,)
+
+
+def test_a_new_query_ends_what_it_does_not_name() -> None:
+    world = World()
+    world.answer(LEFT, RIGHT)
+    world.see({1: LEFT, 2: RIGHT}, {})
+    merge = world.answer(RIGHT, query=2)
+    assert merge.retired == (1,)
+    assert merge.confirmed == (2,)
+    assert [track.query_id for track in world.book.tracks] == [2]
+
+
+def test_no_answer_ends_a_target_pointed_at_by_hand() -> None:
+    world = World()
+    world.answer(LEFT, query=None)
+    world.see({1: LEFT}, {})
+    for _ in range(5):
+        assert world.answer(query=7).retired == ()
+    assert world.answer(RIGHT, query=7).added == (2,)
+
+
+def test_pointing_by_hand_disturbs_no_other_track() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {})
+    merge = world.answer(RIGHT, query=None)
+    assert merge.added == (2,)
+    assert merge.retired == ()
+    assert world.book.tracks[0].misses == 0
+
+
+def test_what_is_lost_for_long_is_forgotten_and_its_id_is_not_reused() -> None:
+    world = World(forget_lost_s=1.0)
+    world.answer(LEFT)
+    world.see({1: LEFT}, {})
+    world.see({}, {})
+    assert world.book.forget_old(world.now_ns + 500_000_000) == []
+    assert world.book.forget_old(world.now_ns + 2_000_000_000) == [1]
+    assert world.answer(LEFT).added == (2,)
+
+
+def test_the_longest_lost_go_first_past_the_cap() -> None:
+    world = World(max_tracks=1)
+    world.answer(LEFT, RIGHT)
+    world.see({1: LEFT, 2: RIGHT}, {2: BLUE})
+    world.see({2: RIGHT}, {2: BLUE})
+    world.see({}, {})
+    assert world.book.forget_old(world.now_ns) == [1]
+
+
+def test_a_new_epoch_loses_all_and_remembers_all() -> None:
+    world = World()
+    world.answer(LEFT)
+    world.see({1: LEFT}, {})
+    world.book.lose_all()
+    assert world.book.state is TrackState.LOST
+    assert world.book.newest_grounded_frame is None
+    world.said = Propagated(np.zeros((48, 64), np.uint16), {1: 0.0})
+    assert world.answer(RIGHT).refound == (1,)
+
+
+def test_boxes_hold_the_extreme_pixels() -> None:
+    assert bounding_box(box_mask(LEFT)) == (4.0, 10.0, 20.0, 30.0)
+    assert bounding_box(box_mask(LEFT), least_area=1000) is None
+
+
+def test_iou_of_nothing_is_zero() -> None:
+    assert iou(box_mask((0, 0, 0, 0)), box_mask((0, 0, 0, 0))) == 0.0
+    assert iou(box_mask(LEFT), box_mask(LEFT)) == 1.0
+    assert iou(box_mask((0, 0, 4, 4)), box_mask((0, 0, 4, 8))) == 0.5
