@@ -106,6 +106,9 @@ class ReasoningConfig(Section):
     crash_limit: Count = Field(5, description="Crashes within crash_window_s that mean degraded.")
     crash_window_s: Seconds = 60.0
     degraded_retry_s: Seconds = Field(60.0, description="Wait before a degraded worker is tried.")
+    restart_s: Seconds = Field(0.5, description="Wait after a crash; doubles up to the cap.")
+    restart_cap_s: Seconds = 30.0
+    start_timeout_s: Seconds = Field(120.0, description="Loading that takes longer is a crash.")
 
 
 class GrabCutConfig(Section):
@@ -134,13 +137,12 @@ class SegmentationConfig(Section):
 
 
 class FlowConfig(Section):
-    """Optical flow carries the mask; GrabCut re-cuts its edge (OpenCV)."""
+    """Optical flow carries the mask; colours re-cut its edge (OpenCV)."""
 
-    max_side: Count = Field(480, description="Longest side of the working picture, in pixels.")
-    recut_every: Count = Field(2, description="GrabCut re-cuts the edge every n-th frame.")
-    band: Count = Field(7, description="Half width of the band that is re-cut, in working pixels.")
-    uncertain_score: Fraction = 0.5
-    lost_score: Fraction = 0.25
+    max_side: Count = Field(640, description="Longest side of the working picture, in pixels.")
+    flow_side: Count = Field(320, description="Longest side of the flow's picture, in pixels.")
+    recut_every: Count = Field(1, description="The edge is re-cut every n-th step.")
+    band: Count = Field(6, description="Half width of the band that is re-cut, in working pixels.")
 
 
 class MemoryConfig(Section):
@@ -203,12 +205,18 @@ class CatchupConfig(Section):
 class SinksConfig(Section):
     """What is written, and how far a sink may fall behind."""
 
-    masks: bool = True
-    overlay: bool = True
-    images: bool = False
-    queue_frames: Count = 16
-    overlay_max_side: Count = 960
-    overlay_crf: int = Field(23, ge=0, le=51)
+    masks: bool = Field(True, description="Write masks.jsonl, a line a frame.")
+    overlay: bool = Field(True, description="Write overlay.mp4, for people.")
+    images: bool = Field(False, description="Write masks/000012.png, index pictures.")
+    queue_frames: Count = Field(
+        16, description="Results a sink may fall behind; then live drops for it, a file waits."
+    )
+    close_s: Seconds = Field(10.0, description="How long sinks may take to catch up, then to finish.")
+    overlay_max_side: int = Field(960, ge=64, description="Longest side of the overlay, in pixels.")
+    overlay_crf: int = Field(23, ge=0, le=51, description="x264's quality: lower is finer.")
+    overlay_timeline_s: float = Field(
+        20.0, gt=0, description="How far back the overlay's timeline reaches."
+    )
 
 
 class Config(Section):

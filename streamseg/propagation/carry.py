@@ -1,0 +1,226 @@
+"""Carries one soft mask from a picture to the next: by optical flow, or by search where flow fails.
+
+Knows nothing of colours' meaning nor of how sure the object is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.propagation.pictures import FLOW_UNIT, FlowPair, Picture, pixel_grid
+
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of one pyramid level, in that level's pixels."""
+
+    level: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @classmethod
+    def around(
+        cls, box: tuple[float, float, float, float], level: int, picture: Picture
+    ) -> Region | None:
+        """The part of a level-0 `box` that lies in the picture, None if nothing does."""
+        height, width = picture.level(level).shape[:2]
+        unit = 2.0**level
+        x0, y0 = max(0, int(box[0] // unit)), max(0, int(box[1] // unit))
+        x1, y1 = min(width, int(-(-box[2] // unit))), min(height, int(-(-box[3] // unit)))
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return None
+        return cls(level, x0, y0, x1 - x0, y1 - y0)
+
+    def of(self, picture: Picture) -> NDArray[np.uint8]:
+        """(h, w, 3) view of the picture."""
+        return self.cut(picture.level(self.level))
+
+    def cut(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """View of an array that covers the whole level."""
+        return plane[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silhouette:
+    """A soft mask in [0, 1], `soft` (h, w) float32 over `region`; 0 outside."""
+
+    region: Region
+    soft: Plane
+
+    @property
+    def area(self) -> float:
+        """In level-0 pixels."""
+        return float(self.soft.sum()) * 4.0**self.region.level
+
+    def box(self, threshold: float = 0.5) -> tuple[float, float, float, float] | None:
+        """Level-0 box of what is above the threshold, None when nothing is."""
+        x, y, width, height = cv2.boundingRect((self.soft > threshold).view(np.uint8))
+        if width == 0:
+            return None
+        unit = 2.0**self.region.level
+        x0, y0 = (x + self.region.x) * unit, (y + self.region.y) * unit
+        return (x0, y0, x0 + width * unit, y0 + height * unit)
+
+    def at(self, region: Region) -> Plane:
+        """Resampled over another region."""
+        if region.level == self.region.level:
+            shift = np.array(
+                [[1, 0, region.x - self.region.x], [0, 1, region.y - self.region.y]], np.float32
+            )
+            mode = cv2.INTER_NEAREST
+        else:
+            ratio = 2.0 ** (region.level - self.region.level)
+            middle = 0.5 * ratio - 0.5
+            shift = np.array(
+                [
+                    [ratio, 0, region.x * ratio + middle - self.region.x],
+                    [0, ratio, region.y * ratio + middle - self.region.y],
+                ],
+                np.float32,
+            )
+            mode = cv2.INTER_LINEAR
+        moved: Plane = cv2.warpAffine(
+            self.soft, shift, (region.width, region.height), flags=mode | cv2.WARP_INVERSE_MAP
+        )
+        return moved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """A silhouette as it arrives on the next picture.
+
+    Attributes:
+        silhouette: Where the flow, or the search, puts it.
+        trust: (h, w) float32 in [0, 1], how far each pixel's motion can be believed.
+        agreement: Mean trust over the silhouette.
+        misfit: Mean absolute RGB difference to where it came from, over the silhouette.
+    """
+
+    silhouette: Silhouette
+    trust: Plane
+    agreement: float
+    misfit: float
+
+
+def carry_by_flow(
+    past: Silhouette, region: Region, pair: FlowPair, before: Picture, now: Picture
+) -> Carried:
+    """Warp `past` onto `region` of the present picture by the backward flow."""
+    flow, trust = _sample(pair, region, now)
+    source = pixel_grid(region.height, region.width)
+    source += flow
+    return _resample(past, region, source, trust, before, now)
+
+
+def carry_by_shift(
+    past: Silhouette, region: Region, shift: tuple[float, float], before: Picture, now: Picture
+) -> Carried:
+    """Move `past` by a whole `shift` (level-0 pixels)."""
+    unit = 2.0**region.level
+    source = pixel_grid(region.height, region.width)
+    source -= np.array([shift[0] / unit, shift[1] / unit], np.float32)
+    trust = np.ones((region.height, region.width), np.float32)
+    return _resample(past, region, source, trust, before, now)
+
+
+def _resample(
+    past: Silhouette,
+    region: Region,
+    source: NDArray[np.float32],
+    trust: Plane,
+    before: Picture,
+    now: Picture,
+) -> Carried:
+    ratio = 2.0 ** (region.level - past.region.level)
+    middle = 0.5 * ratio - 0.5
+    origin = np.array(
+        [region.x * ratio + middle - past.region.x, region.y * ratio + middle - past.region.y],
+        np.float32,
+    )
+    places = source * np.float32(ratio)
+    places += origin
+    soft: Plane = cv2.remap(past.soft, places, None, cv2.INTER_LINEAR)
+    source += np.array([region.x, region.y], np.float32)
+    old = cv2.remap(
+        before.level(region.level), source, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
+    difference = cv2.absdiff(old, region.of(now)).sum(axis=2, dtype=np.float32)
+    mass = float(soft.sum()) + 1e-3
+    return Carried(
+        Silhouette(region, soft),
+        trust,
+        float((soft * trust).sum()) / mass,
+        float((soft * difference).sum()) / (3.0 * mass),
+    )
+
+
+def _sample(pair: FlowPair, region: Region, now: Picture) -> tuple[NDArray[np.float32], Plane]:
+    """Backward flow in the region's own pixels, (h, w, 2) float32, and its trust in [0, 1]."""
+    ratio = now.flow_scale * 2.0**region.level
+    middle = 0.5 * ratio - 0.5
+    place = np.array(
+        [[ratio, 0, region.x * ratio + middle], [0, ratio, region.y * ratio + middle]], np.float32
+    )
+    size = (region.width, region.height)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    raw = cv2.warpAffine(pair.backward, place, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    sure = cv2.warpAffine(pair.trust, place, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    flow = raw.astype(np.float32)
+    flow *= 1.0 / (FLOW_UNIT * ratio)
+    trust = sure.astype(np.float32)
+    trust *= 1.0 / 255.0
+    return flow, trust
+
+
+def search(
+    past: Silhouette,
+    before: Picture,
+    now: Picture,
+    guess: tuple[float, float],
+    reach: float,
+) -> tuple[float, float] | None:
+    """Find the object as a whole by template matching.
+
+    Args:
+        guess: Expected shift in level-0 pixels.
+        reach: Search this far around it, level-0 pixels.
+
+    Returns:
+        The shift in level-0 pixels, None when it cannot be tried.
+    """
+    box = past.box()
+    if box is None:
+        return None
+    side = min(box[2] - box[0], box[3] - box[1])
+    level = int(np.clip(np.log2(max(side, 1.0) / 8.0), 0, 3))
+    unit = 2.0**level
+    own = Region.around(box, level, before)
+    window = Region.around(
+        (
+            box[0] + guess[0] - reach,
+            box[1] + guess[1] - reach,
+            box[2] + guess[0] + reach,
+            box[3] + guess[1] + reach,
+        ),
+        level,
+        now,
+    )
+    if own is None or window is None:
+        return None
+    if window.width < own.width or window.height < own.height:
+        return None
+    weight = past.at(own)
+    cost = cv2.matchTemplate(
+        window.of(now), own.of(before), cv2.TM_SQDIFF, mask=cv2.merge([weight, weight, weight])
+    )
+    best = cv2.minMaxLoc(cost)[2]
+    return ((best[0] + window.x - own.x) * unit, (best[1] + window.y - own.y) * unit)

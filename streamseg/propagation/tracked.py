@@ -1,0 +1,308 @@
+"""One object under way: its silhouette, its colours, and how sure it still is.
+
+Knows nothing of the other objects but where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.config import FlowConfig
+from streamseg.propagation import edges
+from streamseg.propagation.appearance import (
+    BINS,
+    ColourModel,
+    colour_index,
+    histogram,
+    likelihood,
+    similarity,
+)
+from streamseg.propagation.carry import (
+    Carried,
+    Region,
+    Silhouette,
+    carry_by_flow,
+    carry_by_shift,
+    search,
+)
+from streamseg.propagation.pictures import FlowPair, Picture
+from streamseg.types import Labels
+
+BoxF = tuple[float, float, float, float]
+_ROI_PIXELS = 40_000
+"""A larger region is worked on at the next pyramid level: bounded work per object."""
+
+
+@dataclass(slots=True, eq=False)
+class TrackedObject:
+    """State per object; small, and copied cheaply: arrays are replaced, never written to.
+
+    Attributes:
+        silhouette: Present soft mask, None while not seen.
+        score: Confidence in [0, 1].
+        area: Slowly following visible area, level-0 pixels.
+        velocity: Level-0 pixels per frame.
+        place: Last known box, level-0 pixels.
+        age: Steps since it was seeded.
+    """
+
+    config: FlowConfig
+    model: ColourModel
+    silhouette: Silhouette | None
+    area: float
+    place: BoxF
+    score: float = 1.0
+    velocity: tuple[float, float] = (0.0, 0.0)
+    age: int = 0
+    unseen: int = 0
+    _agreement: float = 1.0
+    _expected: float = 0.0
+
+    @classmethod
+    def from_mask(
+        cls,
+        soft: NDArray[np.uint8],
+        now: Picture,
+        config: FlowConfig,
+        known: TrackedObject | None,
+    ) -> TrackedObject:
+        """Seed from a (h, w) uint8 level-0 mask, 255 inside; `known` keeps its motion."""
+        x, y, width, height = cv2.boundingRect(cv2.threshold(soft, 127, 255, 0)[1])
+        box = (float(x), float(y), float(x + width), float(y + height))
+        region = _work_region(box, 4 * config.band, now)
+        whole = Silhouette(
+            Region(0, 0, 0, soft.shape[1], soft.shape[0]), soft.astype(np.float32) / 255.0
+        )
+        if width == 0 or region is None:
+            model = known.model if known else _blank_model()
+            return cls(config, model, None, 1.0, (0.0, 0.0, 0.0, 0.0), score=0.0, unseen=1)
+        silhouette = Silhouette(region, whole.at(region))
+        _, bins = colour_index(region.of(now))
+        model = ColourModel.learn(bins, silhouette.soft, 1.0 - silhouette.soft)
+        velocity = known.velocity if known else (0.0, 0.0)
+        return cls(config, model, silhouette, silhouette.area, box, velocity=velocity)
+
+    def copy(self) -> TrackedObject:
+        return replace(self, model=self.model.copy())
+
+    def advance(self, before: Picture, now: Picture, pair: FlowPair, frames: int) -> None:
+        """Carry the silhouette to the present picture and cut its edge anew."""
+        self.age += 1
+        if self.silhouette is None:
+            self.unseen += 1
+            return
+        carried = self._carry(self.silhouette, before, now, pair, frames)
+        if carried is None:
+            self._lose()
+            return
+        self._agreement = carried.agreement
+        self._move(carried.silhouette, frames)
+        self.silhouette = self._cut(carried, now)
+
+    def _carry(
+        self, past: Silhouette, before: Picture, now: Picture, pair: FlowPair, frames: int
+    ) -> Carried | None:
+        box = past.box(0.3)
+        if box is None:
+            return None
+        guess = (self.velocity[0] * frames, self.velocity[1] * frames)
+        reach = 24.0 * min(frames, 4)
+        wide = _span(box, guess, reach)
+        region = Region.around(wide, past.region.level, now)
+        if region is None:
+            return None
+        carried = carry_by_flow(past, region, pair, before, now)
+        kept = carried.silhouette.area / max(past.area, 1.0)
+        if carried.agreement < 0.6 or kept < 0.7 or carried.misfit > 30:
+            shift = search(past, before, now, guess, 1.5 * reach)
+            if shift is not None:
+                moved = Region.around(_span(_shifted(box, shift), (0, 0), 8.0), past.region.level, now)
+                if moved is not None:
+                    rival = carry_by_shift(past, moved, shift, before, now)
+                    if rival.misfit < 0.75 * carried.misfit and rival.silhouette.area > 0.5 * past.area:
+                        carried = rival
+        return self._trim(carried, now)
+
+    def _trim(self, carried: Carried, now: Picture) -> Carried | None:
+        """Shrink (or rescale) the region to what the cut needs."""
+        box = carried.silhouette.box(0.2)
+        if box is None:
+            return None
+        region = _work_region(box, 3 * self.config.band, now)
+        if region is None:
+            return None
+        wide = Silhouette(carried.silhouette.region, carried.trust)
+        return replace(
+            carried,
+            silhouette=Silhouette(region, carried.silhouette.at(region)),
+            trust=wide.at(region),
+        )
+
+    def _move(self, arrived: Silhouette, frames: int) -> None:
+        box = arrived.box(0.5)
+        if box is None:
+            return
+        dx = 0.5 * (box[0] + box[2] - self.place[0] - self.place[2]) / frames
+        dy = 0.5 * (box[1] + box[3] - self.place[1] - self.place[3]) / frames
+        self.velocity = (0.5 * self.velocity[0] + 0.5 * dx, 0.5 * self.velocity[1] + 0.5 * dy)
+        self.place = box
+
+    def _cut(self, carried: Carried, now: Picture) -> Silhouette:
+        region, soft = carried.silhouette.region, carried.silhouette.soft
+        band = max(2, self.config.band >> region.level)
+        if self.age % self.config.recut_every:
+            return Silhouette(region, np.clip(soft * 1.4 - 0.2, 0.0, 1.0))
+        lab, bins = colour_index(region.of(now))
+        odds = edges.prior(soft, band)
+        odds *= 4.0 * (0.4 + 0.6 * carried.trust)
+        odds += 0.5 * self.model.ratio.take(bins)
+        odds += 0.5 * edges.local_evidence(lab, soft, band)
+        np.clip(odds, -4, 4, out=odds)
+        guide = edges.contrast_guide(lab, soft)
+        odds = edges.snap(odds, guide, max(2, band // 2), 40.0)
+        return Silhouette(region, _clean(likelihood(2.0 * odds), soft))
+
+    def settle(self, now: Picture, others: Sequence[Silhouette]) -> None:
+        """After the competition for pixels: judge what is left, learn from it or let it go."""
+        if self.silhouette is None:
+            return
+        soft = self.silhouette.soft
+        area = self.silhouette.area
+        visible = area / max(self.area, 1.0)
+        if visible < 0.05 or area < 12.0:
+            self._lose()
+            return
+        _, bins = colour_index(self.silhouette.region.of(now))
+        own = histogram(bins, soft)
+        looks = similarity(own, 0.5 * (self.model.key + self.model.recent))
+        likely = float((likelihood(self.model.ratio.take(bins)) * soft).sum() / soft.sum())
+        fit = min(1.0, likely / max(self.model.typical, 0.3))
+        evidence = (
+            np.clip((looks - 0.35) / 0.45, 0, 1) * np.clip(visible / 0.25, 0, 1)
+            * (0.5 + 0.5 * self._agreement) * fit
+        )
+        self.score += 0.5 * (float(evidence) - self.score)
+        if self.score < 0.15:
+            self._lose()
+            return
+        around = histogram(bins, 1.0 - soft)
+        sure = self.score > 0.6 and visible > 0.6
+        self.model.follow(own if sure else None, around, 0.05)
+        rate = 0.1 if visible > 1 else (0.03 if sure else 0.0)
+        self.area += rate * (area - self.area)
+
+    def _lose(self) -> None:
+        self.silhouette = None
+        self.score = 0.0
+        self.unseen += 1
+
+    def paint(self, labels: Labels, value: np.uint16, now: Picture) -> None:
+        """Write this object's pixels into (H, W) labels at the frame's resolution."""
+        if self.silhouette is None:
+            return
+        region, soft = self.silhouette.region, self.silhouette.soft
+        height, width = labels.shape
+        level_h, level_w = now.level(region.level).shape[:2]
+        sx, sy = width / level_w, height / level_h
+        x0, y0 = int(region.x * sx), int(region.y * sy)
+        x1 = min(width, int(-(-(region.x + region.width) * sx // 1)))
+        y1 = min(height, int(-(-(region.y + region.height) * sy // 1)))
+        if sx == 1 and sy == 1:
+            fine = soft
+        else:
+            place = np.array(
+                [
+                    [1 / sx, 0, (x0 + 0.5) / sx - 0.5 - region.x],
+                    [0, 1 / sy, (y0 + 0.5) / sy - 0.5 - region.y],
+                ],
+                np.float32,
+            )
+            fine = cv2.warpAffine(
+                soft, place, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        labels[y0:y1, x0:x1][fine > 0.5] = value
+
+
+
+def compete(objects: Iterable[TrackedObject]) -> None:
+    """Give every pixel that several silhouettes claim to the one that claims it most."""
+    live = [item for item in objects if item.silhouette is not None]
+    for one, other in combinations(live, 2):
+        if one.silhouette is None or other.silhouette is None:
+            continue
+        if not _overlap(one.silhouette.region, other.silhouette.region):
+            continue
+        claim = other.silhouette.at(one.silhouette.region)
+        counter = one.silhouette.at(other.silhouette.region)
+        one.silhouette = _yield_to(one.silhouette, claim, wins_ties=True)
+        other.silhouette = _yield_to(other.silhouette, counter, wins_ties=False)
+
+
+def _yield_to(own: Silhouette, claim: NDArray[np.float32], wins_ties: bool) -> Silhouette:
+    contested = (claim > 0.5) & ((claim > own.soft) if wins_ties else (claim >= own.soft))
+    if not contested.any():
+        return own
+    return Silhouette(own.region, np.where(contested, np.minimum(own.soft, 1.0 - claim), own.soft))
+
+
+def _overlap(one: Region, other: Region) -> bool:
+    a, b = 2.0**one.level, 2.0**other.level
+    return (
+        one.x * a < (other.x + other.width) * b
+        and other.x * b < (one.x + one.width) * a
+        and one.y * a < (other.y + other.height) * b
+        and other.y * b < (one.y + one.height) * a
+    )
+
+
+def _work_region(box: BoxF, margin: int, now: Picture) -> Region | None:
+    """The box with a margin, on the finest level at which it has few enough pixels."""
+    wide = (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+    pixels = (wide[2] - wide[0]) * (wide[3] - wide[1])
+    level = 0
+    while pixels > _ROI_PIXELS and level < 3:
+        level += 1
+        pixels /= 4
+    return Region.around(wide, level, now)
+
+
+def _span(box: BoxF, shift: tuple[float, float], reach: float) -> BoxF:
+    """Box that holds `box` before and after `shift`, and `reach` more on every side."""
+    return (
+        box[0] + min(0.0, shift[0]) - reach,
+        box[1] + min(0.0, shift[1]) - reach,
+        box[2] + max(0.0, shift[0]) + reach,
+        box[3] + max(0.0, shift[1]) + reach,
+    )
+
+
+def _shifted(box: BoxF, shift: tuple[float, float]) -> BoxF:
+    return (box[0] + shift[0], box[1] + shift[1], box[2] + shift[0], box[3] + shift[1])
+
+
+def _clean(soft: NDArray[np.float32], carried: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Drop islands that are small or that the carried mask knows nothing of."""
+    hard = (soft > 0.5).view(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(hard, connectivity=4)
+    if count <= 2:
+        return soft
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float32)
+    areas[0] = 0
+    known = np.bincount(labels.ravel(), (carried > 0.5).ravel(), count)
+    drop = (areas < 0.05 * areas.max()) | (known < 0.2 * areas)
+    drop[0] = False
+    if not drop.any():
+        return soft
+    return np.where(drop[labels], np.float32(0), soft)
+
+
+def _blank_model() -> ColourModel:
+    flat = np.full(BINS, 1.0 / BINS, np.float32)
+    return ColourModel(flat, flat, flat)
