@@ -1,1 +1,13 @@
-"""Synthetic scenes: seeded procedural clips with exact masks, expressions and difficulty."""
+"""Synthetic scenes: seeded procedural clips with exact masks, expressions and difficulty.
+
+scene = synthetic.scene("medium", seed=3, split="train")
+image, labels = scene.frame(17)
+for expression in scene.expressions:
+    print(expression.text, expression.object_ids)
+"""
+
+from streamseg.synthetic.expressions import Expression, ExpressionKind
+from streamseg.synthetic.scenes import NAMES, SPLITS, Scene, scene
+from streamseg.synthetic.stage import SceneObject
+
+__all__ = ["NAMES", "SPLITS", "Expression", "ExpressionKind", "Scene", "SceneObject", "scene"]
