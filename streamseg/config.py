@@ -117,6 +117,7 @@ class GrabCutConfig(Section):
     max_side: Count = Field(320, description="Longest side of the crop that is cut, in pixels.")
     margin: float = Field(0.35, ge=0, description="Crop margin around the box, in box sizes.")
     iterations: Count = 4
+    good_score: Fraction = Field(0.9, description="A cut this good needs no second start.")
     seed: int = 0
 
 
@@ -126,6 +127,11 @@ class Sam2Config(Section):
     checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    box_margin: float | None = Field(
+        None,
+        ge=0,
+        description="Cut masks at the box grown by this share of its size on each side; none: not.",
+    )
 
 
 class SegmentationConfig(Section):
