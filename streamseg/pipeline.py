@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Self
@@ -54,6 +55,8 @@ OnEvent = Callable[[Event], None]
 
 READ_TIMEOUT_S = 0.25
 """How often a silent source lets the loop see that it was stopped."""
+START_TIMEOUT_S = 30.0
+"""How long a file waits, besides the deadline, for a reasoner that is still being loaded."""
 
 
 class StreamSegmenter:
@@ -234,6 +237,16 @@ class _Inbox:
         return taken
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """The request in flight: about which frame, why, in what light, and since when."""
+
+    frame: Frame
+    reason: TriggerReason
+    look: Look
+    at_ns: int
+
+
 class _Run:
     """One stream from its first frame to its last."""
 
@@ -267,7 +280,7 @@ class _Run:
         )
         self._query: Query | None = None
         self._watch: KeyframeWatch | None = None
-        self._asked: tuple[Frame, TriggerReason, Look] | None = None
+        self._asked: _Asked | None = None
         self._epoch: int | None = None
         self._blank: Labels = np.zeros((0, 0), np.uint16)
 
@@ -389,7 +402,7 @@ class _Run:
                 ),
                 tag=self._query.id,
             )
-            self._asked = (sample.target, look.decision.reason, look)
+            self._asked = _Asked(sample.target, look.decision.reason, look, now_ns)
             self._telemetry.count("groundings asked")
         return look
 
@@ -398,42 +411,40 @@ class _Run:
         reply = self._reply()
         if reply is None or self._asked is None or self._watch is None:
             return
-        target, reason, look = self._asked
-        self._asked = None
+        asked, self._asked = self._asked, None
         found = reply.grounding is not None and bool(reply.grounding.targets)
         cost_s = (reply.finished_ns - reply.submitted_ns) / 1e9
         self._watch.answered(found=found, cost_s=cost_s, now_ns=self._clock.now_ns())
         self._groundings.add(
-            target,
-            reason,
-            look.decision.mode,
-            look.difficulty.value,
+            asked.frame,
+            asked.reason,
+            asked.look.decision.mode,
+            asked.look.difficulty.value,
             cost_s,
             reply.grounding,
             reply.error,
         )
         if reply.grounding is None:
             self._telemetry.count("groundings failed")
-            self._tell("grounding_failed", f"the reasoner gave no answer: {reply.error}", target)
+            self._tell("grounding_failed", f"the reasoner gave no answer: {reply.error}", asked.frame)
             return
-        self._catchup.start(Job(reply.grounding, target, reply.tag, reason))
+        self._catchup.start(Job(reply.grounding, asked.frame, reply.tag, asked.reason))
 
     def _reply(self) -> Reply | None:
         """The answer to the request in flight: polled in real time, and in virtual time waited
         for once it is due."""
         if self._asked is None:
             return None
-        reply = self._worker.poll() if not self._clock.virtual else self._due_reply()
+        if not self._clock.virtual:
+            reply = self._worker.poll()
+        elif self._clock.now_ns() >= self._asked.at_ns + int(self._config.reasoning.delay_s * 1e9):
+            reply = self._worker.wait(self._config.reasoning.deadline_s + START_TIMEOUT_S)
+        else:
+            return None
         if reply is not None and (self._query is None or reply.tag != self._query.id):
             self._telemetry.drop("answer to an old query")
             return None
         return reply
-
-    def _due_reply(self) -> Reply | None:
-        due_ns = self._worker.submitted_ns + int(self._config.reasoning.delay_s * 1e9)
-        if self._clock.now_ns() < due_ns:
-            return None
-        return self._worker.wait(self._config.reasoning.deadline_s + 5.0)
 
     def _merge_finished(self, frame: Frame, propagated: Propagated) -> Propagated | None:
         """Merge every answer that has reached the present; None when there was none."""
