@@ -7,7 +7,8 @@ for expression in scene.expressions:
 """
 
 from streamseg.synthetic.expressions import Expression, ExpressionKind
-from streamseg.synthetic.scenes import NAMES, SPLITS, Scene, scene
+from streamseg.synthetic.plays import SPLITS
+from streamseg.synthetic.scenes import NAMES, Scene, scene
 from streamseg.synthetic.stage import SceneObject
 
 __all__ = ["NAMES", "SPLITS", "Expression", "ExpressionKind", "Scene", "SceneObject", "scene"]

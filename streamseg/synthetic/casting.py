@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamseg.synthetic.motion import Camera, Drift, Light, Orbit, Path, Still, Turn, Waypoints
 from streamseg.synthetic.shapes import reach
@@ -18,7 +17,9 @@ from streamseg.types import Image
 
 CLEAR_S = 1.2
 """Nobody covers anybody, and nobody leaves, before this."""
-_PLANNED_S = 5.0
+_PLANNED_S = 7.0
+"""How far ahead paths are kept clear where nobody may cross; later they may."""
+_ATTEMPTS = 200
 _RADII = {"small": (17.0, 21.0), "medium": (29.0, 34.0), "large": (46.0, 54.0)}
 
 
@@ -151,10 +152,12 @@ class Director:
         camera: Camera,
         rng: np.random.Generator,
         fills: Sequence[Image] = (),
+        first_id: int = 1,
     ) -> None:
         """Args:
         fills: Pictures to fill objects with now and then, in place of a material.
         """
+        self._next_id = first_id
         self._size = size
         self._unit = min(size[0] / 640.0, size[1] / 360.0)
         self._rules = rules
@@ -163,37 +166,48 @@ class Director:
         self._fills = fills
         self._placed: list[SceneObject] = []
 
-    def place(self, part: Part, path: Path | None = None) -> SceneObject | None:
+    def place(self, part: Part) -> SceneObject | None:
         """Give a part a place where it is clear of those before; None when there is no room."""
         rng = self._rng
         low, high = _RADII[part.size]
         radius = float(rng.uniform(low, high)) * self._unit
         look = Look(part.shape, part.colour, part.material, radius, int(rng.integers(2**31)))
-        bound = radius * reach(part.shape)
-        motion = part.motion
-        for attempt in range(160):
-            if attempt == 80:
-                motion = "still"
-            way = path if path is not None else self._path(motion, bound)
-            if self._is_clear(way, bound):
-                return self._enter(replace(part, motion=motion), look, way)
-        return None
-
-    def _enter(self, part: Part, look: Look, path: Path) -> SceneObject:
+        found = self._find(part.motion, look)
+        if found is None:
+            return None
+        motion, path = found
+        part = replace(part, motion=motion)
         fill = None
-        if self._fills and self._rng.random() < 0.5:
-            fill = self._fills[int(self._rng.integers(len(self._fills)))]
+        if self._fills and rng.random() < 0.5:
+            fill = self._fills[int(rng.integers(len(self._fills)))]
         item = SceneObject(
-            id=len(self._placed) + 1,
-            look=look,
-            sprite=Sprite(look, fill),
-            size=part.size,
-            motion=part.motion,
-            path=path,
-            turn=self._turn(part),
+            self._next_id, look, Sprite(look, fill), part.size, motion, path, self._turn(part)
         )
-        self._placed.append(item)
+        self._add(item)
         return item
+
+    def place_again(self, item: SceneObject, motion: str) -> SceneObject | None:
+        """Give an object of another stage a place here, under its old id."""
+        found = self._find(motion, item.look)
+        if found is None:
+            return None
+        moved = replace(item, motion=found[0], path=found[1])
+        self._add(moved)
+        return moved
+
+    def _add(self, item: SceneObject) -> None:
+        self._placed.append(item)
+        self._next_id = max(self._next_id, item.id + 1)
+
+    def _find(self, motion: str, look: Look) -> tuple[str, Path] | None:
+        """A motion (the one asked for, as long as there is hope) and a clear path."""
+        bound = look.radius_px * reach(look.shape)
+        for attempt in range(_ATTEMPTS):
+            chosen = motion if attempt < _ATTEMPTS // 2 or motion == "leaving" else "still"
+            path = self._path(chosen, bound)
+            if self._is_clear(path, bound, leaves=chosen == "leaving"):
+                return chosen, path
+        return None
 
     def _turn(self, part: Part) -> Turn:
         rng = self._rng
@@ -224,7 +238,7 @@ class Director:
         vx, vy = _heading(speed, rng)
         return Drift(x, y, vx, vy, (*low, max(high[0], low[0] + 1), max(high[1], low[1] + 1)))
 
-    def _is_clear(self, path: Path, bound: float) -> bool:
+    def _is_clear(self, path: Path, bound: float, leaves: bool) -> bool:
         """In full view in the first second, and clear of the others for as long as is asked."""
         times = np.arange(0.0, _PLANNED_S, 0.1)
         early = times <= CLEAR_S
@@ -233,7 +247,8 @@ class Director:
         inside = (track >= edge) & (track <= np.asarray(self._size) - edge)
         if not inside[early].all():
             return False
-        until = early if self._rules.crossing else np.ones_like(early)
+        # One that comes back must not come to rest on top of another.
+        until = early if self._rules.crossing and not leaves else np.ones_like(early)
         for other in self._placed:
             gap = np.hypot(*(track - other.path.at(times)).T)
             apart = bound + other.radius_px * reach(other.shape) + 8.0 * self._unit
@@ -264,8 +279,8 @@ def excursion(
     y_back = float(np.clip(y + rng.uniform(-40, 40) * unit, bound, height - bound))
     x_back = float(np.clip(x + rng.uniform(-60, 60) * unit, bound, width - bound))
     home = back + abs(outside - x_back) / (240.0 * unit)
-    points = ((0.0, x, y), (leave, x, y), (gone, outside, y), (back, outside, y_back))
-    return Waypoints((*points, (home, x_back, y_back)))
+    away = ((0.0, x, y), (leave, x, y), (gone, outside, y), (back, outside, y_back))
+    return Waypoints((*away, (home, x_back, y_back)))
 
 
 def camera(rules: Rules, unit: float, rng: np.random.Generator) -> Camera:
@@ -291,8 +306,3 @@ def light(rules: Rules, rng: np.random.Generator) -> Light:
         return Light(swing, float(rng.uniform(3, 6)))
     switch = float(rng.uniform(1.5, 3.0)) if rng.random() < 0.4 else 0.0
     return Light(swing, float(rng.uniform(2, 5)), 0.06, switch, float(rng.uniform(0.65, 0.8)))
-
-
-def centres(objects: Sequence[SceneObject], t_s: float) -> NDArray[np.float64]:
-    """(N, 2) places at a time, in pixels of the resting camera's picture."""
-    return np.asarray([item.path.at(t_s)[0] for item in objects]).reshape(-1, 2)

@@ -81,6 +81,28 @@ class Waypoints:
         return np.stack([np.interp(t, times, xs), np.interp(t, times, ys)], axis=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Another path's first `period_s`, again and again."""
+
+    path: Path
+    period_s: float
+
+    def at(self, t_s: ArrayLike) -> Track:
+        return self.path.at(np.mod(np.atleast_1d(np.asarray(t_s, np.float64)), self.period_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Another path that begins at `start_s`."""
+
+    path: Path
+    start_s: float
+
+    def at(self, t_s: ArrayLike) -> Track:
+        return self.path.at(np.atleast_1d(np.asarray(t_s, np.float64)) - self.start_s)
+
+
 def _reflected(value: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     span = max(high - low, 1e-6)
     folded = np.mod(value - low, 2.0 * span)

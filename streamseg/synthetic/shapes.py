@@ -75,7 +75,9 @@ def _ellipse(a: float, b: float) -> Outline:
 
 def _polygon(radii: list[float], first_angle: float) -> Outline:
     angles = first_angle + 2.0 * math.pi * np.arange(len(radii)) / len(radii)
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.asarray(radii)[:, None]
+    return np.asarray(
+        np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.asarray(radii)[:, None]
+    )
 
 
 def _rounded(corners: Outline, radius: float = 0.12) -> Outline:
@@ -86,9 +88,9 @@ def _rounded(corners: Outline, radius: float = 0.12) -> Outline:
     ):
         start = corner + _towards(corner, before) * radius
         end = corner + _towards(corner, after) * radius
-        for s in np.linspace(0.0, 1.0, 6):
-            points.append((1 - s) ** 2 * start + 2 * s * (1 - s) * corner + s**2 * end)
-    return np.asarray(points)
+        s = np.linspace(0.0, 1.0, 6)[:, None]
+        points.append((1 - s) ** 2 * start + 2 * s * (1 - s) * corner + s**2 * end)
+    return np.concatenate(points)
 
 
 def _towards(origin: Outline, goal: Outline) -> Outline:

@@ -1,4 +1,4 @@
-"""What one object looks like: its outline filled with a material and lit; knows no place or time."""
+"""What one object looks like: an outline, filled and lit. Knows no place and no time."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _paint(look: Look, side: int, rng: np.random.Generator) -> NDArray[np.float6
     """(S, S, 3) colours before light, 0 to 255."""
     base = np.asarray(COLOURS[look.colour], np.float64) * rng.uniform(0.95, 1.04)
     base = np.clip(base + rng.uniform(-5, 5, 3), 0, 255)
-    lighter = base + 0.38 * (255.0 - base)
+    lighter = base + 0.2 * (255.0 - base)
     darker = base * 0.62
     second = lighter if base.mean() < 70 else darker
     share = _pattern(look, side, rng)[..., None]

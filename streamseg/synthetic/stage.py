@@ -119,7 +119,9 @@ class Stage:
         gains = self._light.at(t_s)
         if gains != (1.0, 1.0, 1.0):
             ramp = np.arange(256)[:, None] * np.asarray(gains)
-            image = cv2.LUT(image, np.clip(ramp, 0, 255).astype(np.uint8)[None])
+            image = np.asarray(
+                cv2.LUT(image, np.clip(ramp, 0, 255).astype(np.uint8)[None]), np.uint8
+            )
         if self._noise is not None:
             width, height = self._size
             x, y = np.random.default_rng([self._seed, index]).integers(0, _NOISE_SLACK, 2)
