@@ -32,6 +32,12 @@ class SourceConfig(Section):
         False, description="Play a file or synthetic scene at its own pace, as if it were live."
     )
     stall_s: Seconds = Field(3.0, description="Silence after which a live source is stalled.")
+    connect_timeout_s: Seconds = Field(
+        10.0, description="Longest wait for a live source's connection and its first picture."
+    )
+    wait_for_source: bool = Field(
+        False, description="Keep trying when a live source cannot be reached at the start."
+    )
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     hwaccel: Literal["auto", "none"] = Field(
         "auto", description="Hardware decode where the machine has it."

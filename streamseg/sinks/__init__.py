@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+from streamseg.config import SinksConfig
 from streamseg.types import FrameResult, SourceInfo
 
 
@@ -23,3 +25,26 @@ class Sink(Protocol):
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Finish: what was written must be readable. Also called after an error or Ctrl-C."""
+
+
+def build(config: SinksConfig, output: Path) -> list[Sink]:
+    """Make the sinks that the config names, writing into the folder `output`.
+
+    Raises:
+        OutputError: The folder cannot be made or written.
+    """
+    from streamseg.sinks import folder
+    from streamseg.sinks.images import ImagesSink
+    from streamseg.sinks.masks import MasksSink
+    from streamseg.sinks.summary import SummarySink
+    from streamseg.sinks.video import VideoSink
+
+    folder.prepare(output)
+    sinks: list[Sink] = [SummarySink(output)]
+    if config.masks:
+        sinks.append(MasksSink(output))
+    if config.overlay:
+        sinks.append(VideoSink(output, config))
+    if config.images:
+        sinks.append(ImagesSink(output))
+    return sinks

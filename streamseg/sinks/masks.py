@@ -1,0 +1,114 @@
+"""masks.jsonl: a line of JSON for every frame, written at once, and the reader of such files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from streamseg.errors import StreamSegError
+from streamseg.sinks import folder, rle
+from streamseg.types import FrameResult, MaskSet, SourceInfo, TrackView
+
+FILE_NAME = "masks.jsonl"
+
+
+class MasksSink:
+    """Writes `masks.jsonl`; every line goes out in one system call, so a killed run stays readable.
+
+    Masks are COCO compressed RLE at the source's resolution. Objects without a pixel on the frame
+    are left out.
+    """
+
+    name = "masks"
+
+    def __init__(self, output: Path) -> None:
+        self._folder = output
+        self._file: FileIO | None = None
+
+    def open(self, info: SourceInfo, query: str) -> None:
+        folder.prepare(self._folder)
+        self._file = FileIO(self._folder / FILE_NAME, "w")
+
+    def write(self, result: FrameResult) -> None:
+        if self._file is None:
+            raise ValueError("masks sink: expected open() before write()")
+        line = json.dumps(as_record(result), separators=(",", ":"), allow_nan=False)
+        _write_all(self._file, line.encode("ascii") + b"\n")
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write all of `data`; a raw file may take less at a time, such as near a full disk."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def as_record(result: FrameResult) -> dict[str, Any]:
+    """One line of `masks.jsonl` as plain values (the README's table of its keys)."""
+    return {
+        "frame": result.frame.index,
+        "pts_s": round(result.frame.pts_s, 6),
+        "epoch": result.frame.epoch,
+        "state": result.state.value,
+        "objects": list(_objects(result.masks)),
+        "mask_age_frames": result.mask_age_frames,
+        "grounded_frame": result.grounded_frame,
+        "difficulty": round(float(result.difficulty), 2),
+        "trigger": None if result.trigger is None else result.trigger.value,
+        "timings_ms": {stage: round(float(ms), 2) for stage, ms in result.timings_ms.items()},
+    }
+
+
+def _objects(masks: MaskSet) -> Iterator[dict[str, Any]]:
+    for track in masks.objects:
+        if track.box is None:
+            continue
+        encoded = rle.encode(masks.labels, track.id)
+        if encoded is not None:
+            yield _object(track, encoded)
+
+
+def _object(track: TrackView, encoded: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": int(track.id),
+        "score": round(float(track.score), 4),
+        "box": [round(float(edge), 2) for edge in track.box or ()],
+        "rle": encoded,
+    }
+
+
+def read_masks(path: Path | str) -> Iterator[dict[str, Any]]:
+    """Yield each line of a `masks.jsonl` with `objects[i]["mask"]`, (H, W) bool, decoded.
+
+    A last line that was cut short (the run was killed while writing it) is left out.
+
+    Raises:
+        StreamSegError: The file cannot be read, or a line is not one of `masks.jsonl`.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                yield _read_line(line, f"{path}, line {number}")
+    except OSError as error:
+        raise StreamSegError(
+            f"cannot read {path} ({folder.reason_of(error)}): expected a masks.jsonl"
+        ) from None
+
+
+def _read_line(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        for item in record["objects"]:
+            item["mask"] = rle.decode(item["rle"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StreamSegError(f"{where}: expected a line of masks.jsonl, got {error}") from None
+    return record
