@@ -1,0 +1,379 @@
+"""A name → a checked file → a network: built in, cached or fetched. Prints nothing.
+
+A model lives in a folder of its name under the cache (`$STREAMSEG_CACHE`, else
+`$XDG_CACHE_HOME/streamseg`, else `~/.cache/streamseg`). Files put there by hand are as good as
+fetched ones; the Hugging Face cache is looked at as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from streamseg import download
+from streamseg.checkpoints import read_state
+from streamseg.download import Progress
+from streamseg.errors import CheckpointError, ConfigError, EngineError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Sam2Model
+
+    from streamseg.nets.xmem import XMem
+
+Kind = Literal["sam2", "xmem"]
+
+RECORD = "checksums.json"
+"""Beside fetched files: what was fetched from where, so that it can be verified offline."""
+
+SAM2_FILES = ("config.json", "model.safetensors")
+_XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_BUILT_IN = "built in"
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A row of the registry: `home` is a hub id, a URL, or "built in"."""
+
+    name: str
+    kind: Kind
+    home: str
+    files: tuple[str, ...]
+    about_mb: int
+    licence: str
+
+
+def _sam2(name: str, about_mb: int) -> _Model:
+    return _Model(name, "sam2", f"facebook/{name}", SAM2_FILES, about_mb, "Apache-2.0 (Meta)")
+
+
+def _xmem(name: str, file: str) -> _Model:
+    licence = "code MIT (Cheng and Schwing); trained on data with terms of its own"
+    return _Model(name, "xmem", _XMEM_RELEASE, (file,), 249, licence)
+
+
+_MODELS = {
+    model.name: model
+    for model in (
+        _sam2("sam2.1-hiera-tiny", 156),
+        _sam2("sam2.1-hiera-small", 184),
+        _sam2("sam2.1-hiera-base-plus", 323),
+        _sam2("sam2.1-hiera-large", 898),
+        _xmem("xmem", "XMem.pth"),
+        _xmem("xmem-s012", "XMem-s012.pth"),
+        _Model("selftest-sam2", "sam2", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
+        _Model("selftest-xmem", "xmem", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What `streamseg models` says of one model.
+
+    Attributes:
+        name: What a config's `checkpoint` calls it.
+        kind: "sam2" or "xmem".
+        where: Its folder when present, else where it would be fetched from; "built in".
+        present: Ready without a network.
+        nbytes: On disk when present, else about what a fetch would bring.
+        licence: A note for people, not legal advice.
+    """
+
+    name: str
+    kind: Kind
+    where: str
+    present: bool
+    nbytes: int
+    licence: str
+
+
+def cache_dir() -> Path:
+    """The folder that holds a folder per model; not created by asking."""
+    if chosen := os.environ.get("STREAMSEG_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "streamseg"
+
+
+def list_models() -> list[ModelInfo]:
+    """Every model of the registry; reads no weights and needs no network."""
+    return [_info(model) for model in _MODELS.values()]
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """Make sure that a model's files are here, fetching what is missing; resumes a broken fetch.
+
+    Args:
+        name: Of `list_models`, or a hub id.
+        progress: Told (file, bytes so far, bytes in all or None).
+
+    Returns:
+        The folder that holds the files; for a built-in model the cache folder, untouched.
+
+    Raises:
+        CheckpointError: It cannot be fetched: says which files to put where. Or what came is
+            not what the server announced.
+    """
+    model = _model(name)
+    if model.home == _BUILT_IN:
+        return cache_dir()
+    if found := _folder(model):
+        return found
+    folder = _own_folder(model)
+    try:
+        for file in model.files:
+            if not (folder / file).is_file():
+                _fetch_file(model, file, folder, progress)
+    except download.UnreachableError as error:
+        raise CheckpointError(f"{_how_to_place(model)} ({error})") from None
+    return folder
+
+
+def verify(name: str) -> dict[str, str]:
+    """Check a present model: checksums where they were recorded, then every tensor's shape.
+
+    Returns:
+        SHA-256 by file name; empty for a built-in model.
+
+    Raises:
+        CheckpointError: It is not here, was changed since it was fetched, or does not fit.
+    """
+    model = _model(name)
+    if model.home == _BUILT_IN:
+        return {}
+    folder = _folder(model)
+    if folder is None:
+        raise CheckpointError(_how_to_place(model))
+    sums = {file: _sha256(folder / file) for file in model.files}
+    recorded = _recorded(folder)
+    for file, found in sums.items():
+        expected = recorded.get(file, found)
+        if expected != found:
+            raise CheckpointError(
+                f"{folder / file}: expected SHA-256 {expected}, got {found}: "
+                f"delete it and run streamseg models fetch {model.name}"
+            )
+    _check_layout(model, folder)
+    return sums
+
+
+def load_sam2(name_or_path: str, device: str = "auto", dtype: str = "float32") -> Sam2Model:
+    """A SAM2 network ready to run: on its device, in its dtype, in eval mode.
+
+    Args:
+        name_or_path: Of `list_models`, a hub id such as facebook/sam2.1-hiera-tiny, or a folder
+            with config.json and model.safetensors.
+        device: As `torch_device`.
+        dtype: float32, bfloat16 or float16.
+
+    Raises:
+        CheckpointError: Missing, damaged, or some keys do not fit; each is named.
+        MissingDependencyError: torch or transformers is not installed.
+    """
+    target = torch_device(device)
+    import torch
+
+    from streamseg.nets.sam2 import sam2_from_folder, selftest_sam2
+
+    if name_or_path == "selftest-sam2":
+        network = selftest_sam2()
+    else:
+        network = sam2_from_folder(_resolve(name_or_path, "sam2"))
+    module: torch.nn.Module = network
+    module.to(device=target, dtype=getattr(torch, dtype))
+    # Prompts' coordinates lose pixels in half precision; their encoding is a 2-row matrix.
+    network.prompt_encoder.shared_embedding.float()
+    return network
+
+
+def load_xmem(name_or_path: str, device: str = "auto") -> XMem:
+    """An XMem network ready to run: on its device, float32, in eval mode.
+
+    Args:
+        name_or_path: Of `list_models`, or a `.pth` or `.safetensors` file.
+        device: As `torch_device`.
+
+    Raises:
+        CheckpointError: Missing, damaged, holds code, or some keys do not fit; each is named.
+        MissingDependencyError: torch is not installed.
+    """
+    target = torch_device(device)
+    from streamseg.nets.xmem import selftest_xmem
+
+    if name_or_path == "selftest-xmem":
+        network = selftest_xmem()
+    else:
+        path = _resolve(name_or_path, "xmem")
+        if path.is_dir():
+            path /= _model(name_or_path).files[0]
+        network = _xmem_from_file(path)
+    return network.to(target)
+
+
+def torch_device(name: str) -> torch.device:
+    """`auto` is the first of CUDA, MPS and the CPU; else a device as torch names it.
+
+    Raises:
+        ConfigError: No device is called so.
+        EngineError: The device is not to be had here.
+        MissingDependencyError: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingDependencyError("torch", "neural") from None
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(
+            f"device: expected auto, cpu, cuda, cuda:1 or mps, got {name!r}"
+        ) from None
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.mps.device_count()}
+    if (device.index or 0) >= counts.get(device.type, 1):
+        raise EngineError(f"device {name} was asked for but torch has none here: use auto or cpu")
+    return device
+
+
+def _model(name: str) -> _Model:
+    """The registry's row, by name or by hub id; a made-up row for another hub id."""
+    if name in _MODELS:
+        return _MODELS[name]
+    for model in _MODELS.values():
+        if model.home == name:
+            return model
+    if _HUB_ID.fullmatch(name):
+        return _Model(name.replace("/", "--"), "sam2", name, SAM2_FILES, 0, "see its page")
+    close = difflib.get_close_matches(name, _MODELS, n=1, cutoff=0.5)
+    nearest = f" (did you mean {close[0]!r}?)" if close else ""
+    raise CheckpointError(
+        f"no model named {name!r}{nearest}; there are: {', '.join(_MODELS)}, or give a path"
+    )
+
+
+def _resolve(name_or_path: str, kind: Kind) -> Path:
+    """The folder or file that a config's `checkpoint` means, fetched if need be."""
+    if name_or_path not in _MODELS and _is_path(name_or_path):
+        return Path(name_or_path).expanduser()
+    model = _model(name_or_path)
+    if model.kind != kind:
+        raise CheckpointError(f"{name_or_path} is a {model.kind} model, expected one for {kind}")
+    return fetch(name_or_path)
+
+
+def _is_path(text: str) -> bool:
+    path = Path(text).expanduser()
+    weights = path.suffix in {".safetensors", ".pth", ".pt", ".bin"}
+    return weights or path.is_absolute() or text.startswith(".") or path.exists()
+
+
+def _own_folder(model: _Model) -> Path:
+    return cache_dir() / model.name
+
+
+def _folder(model: _Model) -> Path | None:
+    """Where all the model's files are: our own cache, else the Hugging Face one."""
+    own = _own_folder(model)
+    if all((own / file).is_file() for file in model.files):
+        return own
+    if not _is_on_hub(model):
+        return None
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    found = [try_to_load_from_cache(model.home, file) for file in model.files]
+    folders = {Path(path).parent for path in found if isinstance(path, str)}
+    return folders.pop() if len(folders) == 1 and None not in found else None
+
+
+def _is_on_hub(model: _Model) -> bool:
+    return _HUB_ID.fullmatch(model.home) is not None
+
+
+def _info(model: _Model) -> ModelInfo:
+    if model.home == _BUILT_IN:
+        return ModelInfo(model.name, model.kind, _BUILT_IN, True, 0, model.licence)
+    folder = _folder(model)
+    if folder is None:
+        nbytes = model.about_mb * 1_000_000
+        return ModelInfo(model.name, model.kind, _page(model), False, nbytes, model.licence)
+    nbytes = sum((folder / file).stat().st_size for file in model.files)
+    return ModelInfo(model.name, model.kind, str(folder), True, nbytes, model.licence)
+
+
+def _page(model: _Model) -> str:
+    if _is_on_hub(model):
+        return f"{download.hub_endpoint()}/{model.home}"
+    return f"{model.home}/{model.files[0]}"
+
+
+def _how_to_place(model: _Model) -> str:
+    return (
+        f"{model.name} is not here and could not be fetched: get {' and '.join(model.files)} "
+        f"from {_page(model)} and put into {_own_folder(model)}/"
+    )
+
+
+def _fetch_file(model: _Model, file: str, folder: Path, progress: Progress | None) -> None:
+    if _is_on_hub(model):
+        source = download.hub_file(model.home, file)
+    else:
+        source = download.plain_file(f"{model.home}/{file}")
+    sha256 = download.fetch_file(source, folder / file, progress)
+    record = {**_read_record(folder), file: {"sha256": sha256, "source": source.url}}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_record(folder: Path) -> dict[str, Mapping[str, str]]:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name where one is known: from our record, or from the hub cache's blobs."""
+    sums = {file: str(entry.get("sha256", "")) for file, entry in _read_record(folder).items()}
+    for file in folder.iterdir():
+        blob = file.resolve().name
+        if file.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", blob):
+            sums[file.name] = blob
+    return {file: value for file, value in sums.items() if value}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_layout(model: _Model, folder: Path) -> None:
+    if model.kind == "xmem":
+        _xmem_from_file(folder / model.files[0])
+        return
+    from streamseg.nets.sam2 import sam2_from_folder
+
+    sam2_from_folder(folder)
+
+
+def _xmem_from_file(path: Path) -> XMem:
+    from streamseg.nets.xmem import XMem
+
+    state = read_state(path)
+    try:
+        return XMem.from_state_dict(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
