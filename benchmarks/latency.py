@@ -1,6 +1,6 @@
 """End to end over a file: frames per second with every sink writing, by number of objects.
 
-    python -m streamseg.benchmarks.latency --config classical --objects 1 4
+python -m streamseg.benchmarks.latency --config classical --objects 1 4
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-
-from streamseg import StreamSegmenter, synthetic
 from streamseg.benchmarks import clips, machine
 from streamseg.sinks.defaults import default_sinks
+
+from streamseg import StreamSegmenter, synthetic
 
 
 def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Twenty thousand frames with objects coming and going: does resident memory stand still?
 
-    python -m streamseg.benchmarks.soak --frames 20000
+python -m streamseg.benchmarks.soak --frames 20000
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
+from streamseg.benchmarks import machine
 
 from streamseg import StreamSegmenter
-from streamseg.benchmarks import machine
 
 
 def resident_mib() -> float:

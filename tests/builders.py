@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from streamseg.types import Frame, Mask
+from streamseg.sources import StreamEnded
+from streamseg.types import Frame, Mask, SourceInfo
 
 
 def frame(
@@ -38,3 +41,22 @@ def painted(
     for (x0, y0, x1, y1), colour in boxes.items():
         image[y0:y1, x0:x1] = colour
     return image
+
+
+class ListSource:
+    """A source that plays a list of frames, then ends; `live` only changes what it says."""
+
+    def __init__(self, frames: Iterable[Frame], *, live: bool = False, fps: float = 30.0) -> None:
+        self._frames = iter(frames)
+        self.info = SourceInfo("list", live=live, fps=fps)
+        self.dropped: dict[str, int] = {}
+        self.closed = False
+
+    def read(self, timeout_s: float) -> Frame:
+        try:
+            return next(self._frames)
+        except StopIteration:
+            raise StreamEnded from None
+
+    def close(self) -> None:
+        self.closed = True
