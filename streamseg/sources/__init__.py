@@ -59,9 +59,9 @@ def open_source(
 
         return SyntheticSource.open(spec, config, clock)
     if spec.startswith("gst:"):
-        from streamseg.sources.gstreamer import GStreamerSource
+        from streamseg.sources.gstreamer import open_gstreamer
 
-        return GStreamerSource.open(spec, config, clock, on_event)
+        return open_gstreamer(spec, config, clock, on_event)
     from streamseg.sources.av import open_av
 
     return open_av(spec, config, clock, on_event)

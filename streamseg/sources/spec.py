@@ -1,0 +1,138 @@
+"""Reads the string that names a source into what it asks for; opens nothing."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+from urllib.parse import unquote, urlsplit
+
+from streamseg.errors import SourceError, SourceSpecError
+from streamseg.sources.masking import mask
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
+LIVE_SCHEMES = frozenset({"rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
+WEB_SCHEMES = frozenset({"http", "https"})
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_DIGITS = re.compile(r"(\d+)")
+
+
+class Kind(StrEnum):
+    """What a source is made of."""
+
+    FILE = "file"
+    IMAGES = "images"
+    CAMERA = "camera"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """What a spec asks for.
+
+    Attributes:
+        kind: What it is made of. A web address whose path ends like a video file is a FILE.
+        location: What the decoder opens: a path, a device or a URL, password included.
+        paths: The pictures of IMAGES in order, else empty.
+        name: For people; holds no password.
+    """
+
+    kind: Kind
+    location: str
+    name: str
+    paths: tuple[str, ...] = ()
+
+
+def parse_spec(spec: str) -> SourceSpec:
+    """Read a file, a folder or glob of images, a camera or a URL.
+
+    Raises:
+        SourceSpecError: No such file, no image there, an unknown kind of URL, nothing at all.
+        SourceError: No such camera.
+    """
+    spec = spec.strip()
+    if not spec or "\0" in spec:
+        raise SourceSpecError(
+            "the source is empty: give a file, a folder or glob of images, a camera such as 0, "
+            "a URL such as rtsp://camera/1, gst:PIPELINE or synthetic:NAME"
+        )
+    if match := _SCHEME.match(spec):
+        return _parse_url(spec, match.group(1).lower())
+    if (spec.isascii() and spec.isdigit()) or spec.startswith("/dev/video"):
+        return _parse_camera(spec)
+    if os.path.isdir(spec):
+        return _parse_images(spec, _files_in(spec), "the folder holds no image")
+    if os.path.exists(spec):
+        return _parse_file(spec)
+    if glob.has_magic(spec):
+        found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
+        return _parse_images(spec, found, "the glob matches no image")
+    raise SourceSpecError(
+        f"no such file or folder: {spec}; check the path (it is looked up from {os.getcwd()})"
+    )
+
+
+def natural_key(path: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which frame_10 comes after frame_9."""
+    parts = _DIGITS.split(path)
+    return tuple(
+        (0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part)
+        for part in parts
+    )
+
+
+def _parse_url(spec: str, scheme: str) -> SourceSpec:
+    try:
+        url = urlsplit(spec)
+    except ValueError:
+        raise SourceSpecError(f"not a URL: {mask(spec)}") from None
+    if scheme == "file":
+        return parse_spec(unquote(url.path))
+    if scheme not in LIVE_SCHEMES | WEB_SCHEMES:
+        known = ", ".join(f"{name}://" for name in sorted(LIVE_SCHEMES | WEB_SCHEMES))
+        raise SourceSpecError(f"unknown kind of URL {scheme}:// in {mask(spec)}; known: {known}")
+    if not url.netloc:
+        raise SourceSpecError(f"{mask(spec)} names no host: expected {scheme}://HOST/PATH")
+    video_file = scheme in WEB_SCHEMES and PurePath(url.path).suffix.lower() in VIDEO_SUFFIXES
+    return SourceSpec(Kind.FILE if video_file else Kind.STREAM, spec, mask(spec))
+
+
+def _parse_camera(spec: str) -> SourceSpec:
+    device = f"/dev/video{spec}" if spec.isdigit() else spec
+    if not os.path.exists(device):
+        cameras = sorted(glob.glob("/dev/video*"), key=natural_key)
+        there = f"cameras here: {', '.join(cameras)}" if cameras else "this machine shows no camera"
+        raise SourceError(f"no camera {device}; {there}; plug it in, or name another source")
+    return SourceSpec(Kind.CAMERA, device, device)
+
+
+def _parse_file(path: str) -> SourceSpec:
+    if PurePath(path).suffix.lower() in IMAGE_SUFFIXES:
+        return SourceSpec(Kind.IMAGES, path, path, (path,))
+    # Without the prefix a name with a colon in it would be taken for a protocol.
+    return SourceSpec(Kind.FILE, f"file:{path}", path)
+
+
+def _parse_images(spec: str, found: list[str], complaint: str) -> SourceSpec:
+    images = [path for path in found if PurePath(path).suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        saw = f"{len(found)} other files" if found else "no file"
+        kinds = " ".join(sorted(IMAGE_SUFFIXES))
+        raise SourceSpecError(f"{complaint}: {spec} (saw {saw}; images end in {kinds})")
+    return SourceSpec(Kind.IMAGES, spec, spec, tuple(sorted(images, key=natural_key)))
+
+
+def _files_in(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise SourceError(f"cannot list the folder {folder}: {error.strerror}") from None
+    paths = [os.path.join(folder, name) for name in names if not name.startswith(".")]
+    return [path for path in paths if os.path.isfile(path)]

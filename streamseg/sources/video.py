@@ -1,0 +1,213 @@
+"""Decodes one container, camera or network stream with PyAV into RGB pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import av
+import numpy as np
+from av.codec.hwaccel import HWAccel
+from av.error import ExitError, FFmpegError, InvalidDataError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from streamseg.errors import SourceError
+from streamseg.sources import StreamEnded
+from streamseg.sources.connection import Picture
+
+_FAILURES = (FFmpegError, OSError, RuntimeError, ValueError)
+_SHORT_S = 0.5  # a file that ends this much before the end it promises has been cut off
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """What to open, and how.
+
+    Attributes:
+        location: Path, device or URL as FFmpeg takes it; may hold a password.
+        name: For people; holds no password.
+        live: Decode for least delay, and take the end of the stream for a fault.
+        format: FFmpeg's name of the input format, None to let it guess.
+        options: FFmpeg's own.
+        open_timeout_s, read_timeout_s: None waits for ever.
+        hardware: Device to decode on, None for software.
+        mask: Takes secrets out of FFmpeg's words.
+        tell: Called with a kind and a message when something is worth an event.
+    """
+
+    location: str
+    name: str
+    live: bool
+    mask: Callable[[str], str]
+    tell: Callable[[str, str], None]
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    open_timeout_s: float | None = None
+    read_timeout_s: float | None = None
+    hardware: str | None = None
+
+
+class VideoConnection:
+    """One open video. Packets that do not decode are left out; hardware falls back to software."""
+
+    def __init__(self, request: VideoRequest) -> None:
+        """Open it; of a file decode the first picture too, so that what is no video fails here.
+
+        Raises:
+            SourceError: It cannot be opened, or holds no video, or no picture that decodes.
+        """
+        self._request = request
+        self._reformatter = VideoReformatter()
+        self._frames = 0
+        self._damaged = 0
+        self._end_ns = 0
+        self._first: Picture | None = None
+        self._open(request.hardware)
+        try:
+            while not request.live and self._first is None:
+                self._first = self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def width(self) -> int:
+        return self._first.image.shape[1] if self._first else self._stream.width
+
+    @property
+    def height(self) -> int:
+        return self._first.image.shape[0] if self._first else self._stream.height
+
+    @property
+    def fps(self) -> float | None:
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else None
+
+    @property
+    def frame_count(self) -> int | None:
+        return self._stream.frames or None
+
+    def read(self) -> Picture | None:
+        """The next picture; None after a packet that gave none."""
+        if self._first is not None:
+            picture, self._first = self._first, None
+            return picture
+        return self._next()
+
+    def close(self) -> None:
+        self._pictures.close()
+        self._container.close()
+
+    def _open(self, hardware: str | None) -> None:
+        request = self._request
+        try:
+            self._container = av.open(
+                request.location,
+                "r",
+                format=request.format,
+                options=dict(request.options),
+                timeout=(request.open_timeout_s, request.read_timeout_s),
+                hwaccel=HWAccel(hardware, allow_software_fallback=True) if hardware else None,
+            )
+        except _FAILURES as error:
+            raise SourceError(f"cannot open {request.name}: {self._explain(error)}") from None
+        self._stream = self._video_stream()
+        # Frame threads hold back one picture each: more speed for a file, delay for a camera.
+        self._stream.thread_type = "SLICE" if request.live else "AUTO"
+        self._hardware = hardware if self._stream.codec_context.is_hwaccel else None
+        self._pictures = self._decode_all()
+
+    def _video_stream(self) -> VideoStream:
+        streams = self._container.streams.video
+        # FFmpeg takes any text file for a film in ANSI art.
+        if not streams or self._container.format.name == "tty":
+            self._container.close()
+            raise SourceError(f"{self._request.name} holds no video; give a source that does")
+        return streams[0]
+
+    def _next(self) -> Picture | None:
+        try:
+            return next(self._pictures)
+        except StopIteration:
+            problem = ""
+        except _FAILURES as error:
+            problem = self._explain(error)
+        if self._hardware and not self._frames:
+            self._request.tell("decoder", f"{self._hardware} cannot decode this; using software")
+            self.close()
+            self._open(None)
+            return None
+        raise self._ended(problem)
+
+    def _ended(self, problem: str) -> Exception:
+        name = self._request.name
+        if self._request.live:
+            return SourceError(f"{name}: {problem or 'the other side ended the stream'}")
+        if not self._frames:
+            why = problem or f"{self._damaged} damaged packets"
+            return SourceError(f"no picture of {name} can be decoded ({why}); it may be truncated")
+        short_s = self._missing_s()
+        if problem or short_s > _SHORT_S:
+            cut = problem or f"it ends {short_s:.1f} s before the end that it promises"
+            self._request.tell("truncated", f"{name} is cut off after {self._frames} frames: {cut}")
+        elif self._damaged:
+            self._request.tell("damaged", f"{name}: {self._damaged} packets could not be decoded")
+        return StreamEnded()
+
+    def _missing_s(self) -> float:
+        """Seconds between the end promised by the container and the last picture's end."""
+        stream, container = self._stream, self._container
+        if stream.duration is not None and stream.time_base is not None:
+            end_s = float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+        elif container.duration is not None and len(container.streams) == 1:
+            end_s = (container.duration + max(0, container.start_time)) / av.time_base
+        else:
+            return 0.0
+        return end_s - self._end_ns / 1e9
+
+    def _decode_all(self) -> Generator[Picture | None, None, None]:
+        # Live, packets of sound are breaths too: a stream with sound alone must not block for ever.
+        chosen = () if self._request.live else (self._stream,)
+        for packet in self._container.demux(*chosen):
+            if packet.stream.index != self._stream.index:
+                yield None
+                continue
+            for frame in self._decode(packet):
+                self._frames += 1
+                yield self._picture(frame)
+            yield None
+
+    def _decode(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        # A half packet, as a cut file ends with, would take the whole pictures that other decoder
+        # threads hold down with it.
+        if packet.is_corrupt:
+            self._damaged += 1
+            return []
+        try:
+            return cast(list[VideoFrame], packet.decode())
+        except InvalidDataError:
+            self._damaged += 1
+            return []
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        pts_ns = None
+        if frame.pts is not None and frame.time_base is not None:
+            base = frame.time_base
+            pts_ns = frame.pts * base.numerator * 1_000_000_000 // base.denominator
+            self._end_ns = pts_ns + frame.duration * base.numerator * 10**9 // base.denominator
+        rgb = self._reformatter.reformat(frame, format="rgb24")
+        image = rgb.to_ndarray()
+        if frame.rotation % 360:
+            image = np.rot90(image, frame.rotation // 90)
+        return Picture(np.ascontiguousarray(image, dtype=np.uint8), pts_ns)
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, ExitError):
+            return f"no answer within {self._request.open_timeout_s:g} s"
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return self._request.mask(" ".join(words.split()))
