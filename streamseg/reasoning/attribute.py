@@ -1,0 +1,159 @@
+"""The embedded reasoner: attributes in the sentence against regions in the picture, no weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from streamseg.reasoning import GroundingRequest, candidates, grammar, resolve
+from streamseg.reasoning.candidates import Candidate, Picture
+from streamseg.reasoning.colour import NAMES, lightness, name_shares
+from streamseg.reasoning.ego_motion import velocities
+from streamseg.reasoning.pointing import negative_point, positive_point
+from streamseg.reasoning.saliency import saliency
+from streamseg.reasoning.scoring import View
+from streamseg.types import Box, Frame, Grounding, GroundingMode, Image, Target
+
+WORKING_SIDE = 320
+"""Longest side of the working picture, in pixels."""
+_FLOW_FRAMES = 2
+_FLOW_S = 0.4
+"""Frames further than this from the target are not matched with it."""
+
+
+class AttributeReasoner:
+    """Grounds what can be said by colour, size, place, motion, shape and relations.
+
+    Deterministic; keeps nothing between requests.
+    """
+
+    def __init__(self, max_targets: int = 16) -> None:
+        """Args:
+        max_targets: Most objects in an answer.
+        """
+        self._max_targets = max_targets
+
+    def ground(self, request: GroundingRequest) -> Grounding:
+        """Point at what the text means on the target frame; no targets when there is nothing.
+
+        The reasoning names what was looked for, what was found and why it was chosen, in at most
+        `request.token_budget` words; in FAST mode it is one line.
+        """
+        started = time.perf_counter()
+        phrases = grammar.parse(request.text)
+        picture = observe(request.target, request.segment)
+        view = View(picture, candidates.find(picture))
+        lines = [f"{len(view)} regions stand out."]
+        chosen: dict[int, float] = {}
+        for phrase in phrases:
+            result = resolve.resolve(view, phrase, self._max_targets)
+            lines += result.reasons
+            for k in result.chosen:
+                chosen[k] = max(chosen.get(k, 0.0), float(result.scores[k]))
+        order = sorted(chosen, key=lambda k: -chosen[k])[: self._max_targets]
+        lines += [_why(view, k, chosen[k]) for k in order] or ["no such object here"]
+        targets = tuple(_target(view, k, chosen[k]) for k in order)
+        if request.mode is GroundingMode.FAST:
+            lines = ["; ".join(target.label for target in targets) or "no such object here"]
+        reasoning, tokens = _cut(lines, request.token_budget)
+        return Grounding(targets, reasoning, tokens, time.perf_counter() - started)
+
+
+def observe(target: Frame, segment: Sequence[Frame]) -> Picture:
+    """Make the working picture of a frame and measure every pixel of it."""
+    small = _small(target)
+    height, width = small.shape[:2]
+    still = cv2.medianBlur(small, 3)
+    lab = lightness(still)
+    velocity, noise = velocities(_gray(target), _neighbours(target, segment))
+    scale = (target.width / width, target.height / height)
+    return Picture(
+        still, lab, name_shares(still), saliency(lab), velocity, noise, scale, target.image
+    )
+
+
+def _small(frame: Frame) -> Image:
+    return frame.memo(("reasoning.small", WORKING_SIDE), lambda: _shrunk(frame.image))
+
+
+def _shrunk(image: Image) -> Image:
+    height, width = image.shape[:2]
+    ratio = min(1.0, WORKING_SIDE / max(height, width))
+    size = (max(16, round(width * ratio)), max(16, round(height * ratio)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _gray(frame: Frame) -> candidates.NDArray[np.uint8]:
+    return frame.memo(
+        ("reasoning.gray", WORKING_SIDE),
+        lambda: np.asarray(cv2.cvtColor(_small(frame), cv2.COLOR_RGB2GRAY), np.uint8),
+    )
+
+
+def _neighbours(
+    target: Frame, segment: Sequence[Frame]
+) -> list[tuple[candidates.NDArray[np.uint8], float]]:
+    """Up to two frames of the segment to judge motion by: far enough to see it, near enough to
+    follow it."""
+    near = [
+        (frame, (frame.pts_ns - target.pts_ns) / 1e9)
+        for frame in segment
+        if frame.epoch == target.epoch and frame.image.shape == target.image.shape
+    ]
+    near = [(frame, seconds) for frame, seconds in near if 0.005 < abs(seconds) <= _FLOW_S]
+    near.sort(key=lambda item: (abs(abs(item[1]) - 0.5 * _FLOW_S), item[1]))
+    return [(_gray(frame), seconds) for frame, seconds in near[:_FLOW_FRAMES]]
+
+
+def _target(view: View, k: int, score: float) -> Target:
+    picture, item = view.picture, view.candidates[k]
+    sx, sy = picture.scale
+    box: Box = (item.x0 * sx, item.y0 * sy, item.x1 * sx, item.y1 * sy)
+    positive = positive_point(item)
+    negative = negative_point(picture, item)
+    return Target(
+        box=box,
+        positive=(((positive[0] + 0.5) * sx, (positive[1] + 0.5) * sy),),
+        negative=()
+        if negative is None
+        else (((negative[0] + 0.5) * sx, (negative[1] + 0.5) * sy),),
+        score=min(1.0, score),
+        label=_described(view, k),
+    )
+
+
+def _described(view: View, k: int) -> str:
+    item = view.candidates[k]
+    colour = NAMES[int(np.argmax(item.names))]
+    moving = ", moving" if view.motion_known and view.speeds[k] > 0.024 else ""
+    return f"{colour} object at {_place(view, item)}{moving}"
+
+
+def _place(view: View, item: Candidate) -> str:
+    x, y = item.centre[0] / view.picture.shape[1], item.centre[1] / view.picture.shape[0]
+    column = "left" if x < 0.37 else "right" if x > 0.63 else "centre"
+    row = "top" if y < 0.37 else "bottom" if y > 0.63 else "middle"
+    return "the middle" if (row, column) == ("middle", "centre") else f"{row} {column}"
+
+
+def _why(view: View, k: int, score: float) -> str:
+    return f"chose #{k + 1}, a {_described(view, k)}, with score {score:.2f}"
+
+
+def _cut(lines: Sequence[str], budget: int) -> tuple[str, int]:
+    """Keep whole lines from the end, where the answer is, as far as the budget goes."""
+    kept: list[str] = []
+    words = 0
+    for line in reversed(lines):
+        count = len(line.split())
+        if words + count > budget:
+            if not kept:
+                kept.append(" ".join(line.split()[:budget]))
+                words = budget
+            break
+        kept.append(line)
+        words += count
+    return "\n".join(reversed(kept)), words

@@ -1,0 +1,337 @@
+"""A referring expression to a small tree of what is wanted; knows words, never pixels.
+
+    sentence  = phrase { ("and" | "or" | ",") phrase }
+    phrase    = { modifier } [ noun ] { modifier | relation phrase | "except" phrase }
+    modifier  = [ "not" ] ( colour | size | place | motion | shape | texture | superlative | … )
+
+The parser is a lenient recursive descent: a word that does not fit is kept as "ignored", so every
+text has a reading and none raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streamseg.reasoning.lexicon import NOUN_SHAPES, Kind, Lexeme, lexemes
+
+MAX_DEPTH = 6
+MAX_PHRASES = 8
+ALL = -1
+"""`Phrase.count` of a plural without a number: as many as there are."""
+
+_ATTRIBUTES = {
+    Kind.COLOUR: "colour",
+    Kind.TONE: "tone",
+    Kind.SIZE: "size",
+    Kind.PLACE: "place",
+    Kind.MOTION: "motion",
+    Kind.SHAPE: "shape",
+    Kind.TEXTURE: "texture",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One property: any of `values` of `kind` (colour, tone, size, place, motion, shape, texture).
+
+    `tone` ("dark", "light", "bright") goes with colours. `relative` marks a bare "left" or "big"
+    before the noun, which compares the objects with one another.
+    """
+
+    kind: str
+    values: tuple[str, ...]
+    negated: bool = False
+    tone: str = ""
+    relative: bool = False
+
+    def __str__(self) -> str:
+        words = " or ".join(self.values)
+        tone = f"{self.tone} " if self.tone else ""
+        return f"{'not ' if self.negated else ''}{self.kind} {tone}{words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Superlative:
+    """The `rank`-th along `axis` ("+size", "-x", …; the sign says which end comes first)."""
+
+    axis: str
+    rank: int = 1
+
+    def __str__(self) -> str:
+        names = {"+": "most", "-": "least"}
+        place = "" if self.rank == 1 else f"no. {self.rank} in "
+        return f"{place}{names[self.axis[0]]} {self.axis[1:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How the object stands to `other`."""
+
+    kind: str
+    other: Phrase
+    negated: bool = False
+
+    def __str__(self) -> str:
+        return f"{'not ' if self.negated else ''}{self.kind} ({self.other})"
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One noun phrase.
+
+    Attributes:
+        count: How many are meant: a number, or `ALL`.
+        nouns: Classes of known nouns ("person", "cup"), weak priors.
+        ignored: Words that were not understood.
+    """
+
+    attributes: tuple[Attribute, ...] = ()
+    superlatives: tuple[Superlative, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    excluded: tuple[Phrase, ...] = ()
+    nouns: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    count: int = 1
+    text: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing in it narrows the choice."""
+        return not (self.attributes or self.superlatives or self.relations or self.excluded)
+
+    def __str__(self) -> str:
+        parts = [str(part) for part in (*self.attributes, *self.superlatives, *self.relations)]
+        parts += [f"except ({phrase})" for phrase in self.excluded]
+        parts += [f"a {noun}" for noun in self.nouns]
+        return ", ".join(parts) or "anything"
+
+
+def parse(text: str) -> tuple[Phrase, ...]:
+    """Read a sentence: one phrase per kind of thing asked for, at least one, at most eight."""
+    parser = _Parser(tuple(lexemes(text)))
+    phrases = parser.sentence()
+    return phrases or (Phrase(),)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A phrase while it is being read."""
+
+    attributes: list[Attribute] = field(default_factory=list)
+    superlatives: list[Superlative] = field(default_factory=list)
+    relations: list[Relation] = field(default_factory=list)
+    excluded: list[Phrase] = field(default_factory=list)
+    nouns: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    tone: str = ""
+    count: int | None = None
+    ordinal: int = 0
+    plural: bool = False
+    named: bool = False
+    link: bool = False
+
+    @property
+    def blank(self) -> bool:
+        return not (self.attributes or self.superlatives or self.relations or self.named)
+
+    def finish(self) -> Phrase:
+        if self.tone:
+            self.attributes.append(Attribute("tone", (self.tone,)))
+        if self.ordinal:
+            self.superlatives.append(Superlative("-x", self.ordinal))
+        count = self.count
+        if count is None:
+            count = ALL if self.plural and not self.superlatives else 1
+        return Phrase(
+            tuple(self.attributes),
+            tuple(self.superlatives),
+            tuple(self.relations),
+            tuple(self.excluded),
+            tuple(self.nouns),
+            tuple(self.ignored),
+            count,
+            " ".join(self.words),
+        )
+
+
+class _Parser:
+    """Walks the lexemes once; every method consumes at least one or returns."""
+
+    def __init__(self, tokens: Sequence[Lexeme]) -> None:
+        self._tokens = tokens
+        self._at = 0
+
+    def sentence(self) -> tuple[Phrase, ...]:
+        phrases: list[Phrase] = []
+        leading: tuple[str, ...] = ()
+        while self._peek() is not None and len(phrases) < MAX_PHRASES:
+            draft = self._phrase(0)
+            phrase = draft.finish()
+            if not draft.blank:
+                phrases.append(phrase)
+            elif phrase.ignored:
+                leading += phrase.ignored
+            elif not draft.words:
+                self._at += 1
+        if not phrases and leading:
+            return (Phrase(ignored=leading),)
+        return tuple(phrases)
+
+    def _peek(self, ahead: int = 0) -> Lexeme | None:
+        at = self._at + ahead
+        return self._tokens[at] if at < len(self._tokens) else None
+
+    def _phrase(self, depth: int) -> _Draft:
+        draft = _Draft()
+        negated = False
+        while (token := self._peek()) is not None:
+            if self._ends(draft, token, depth):
+                break
+            self._at += 1
+            draft.words.append(token.text)
+            if token.kind is Kind.NOT:
+                negated = True
+                continue
+            self._take(draft, token, negated, depth)
+            if token.kind not in (Kind.ARTICLE, Kind.FILLER, Kind.LINK, Kind.TONE):
+                negated = False
+        return draft
+
+    def _ends(self, draft: _Draft, token: Lexeme, depth: int) -> bool:
+        """Whether `token` starts another phrase instead of going on with this one."""
+        if token.kind is Kind.COMMA:
+            return depth > 0 or (draft.named and self._opens_phrase(self._peek(1)))
+        if token.kind not in (Kind.AND, Kind.OR):
+            return False
+        if not draft.named and not draft.relations:
+            return self._opens_phrase(self._peek(1)) and not draft.blank
+        return depth > 0 or self._opens_phrase(self._peek(1), self._peek(2), draft.link)
+
+    @staticmethod
+    def _opens_phrase(
+        token: Lexeme | None, after: Lexeme | None = None, predicate: bool = False
+    ) -> bool:
+        if token is None:
+            return True
+        if token.kind in (Kind.ARTICLE, Kind.NUMBER, Kind.ALL, Kind.NOUN, Kind.UNKNOWN):
+            return True
+        if predicate or token.kind in (Kind.MOTION, Kind.PLACE, Kind.RELATION, Kind.LINK):
+            return False
+        return after is not None and after.kind in (Kind.NOUN, Kind.SHAPE, Kind.UNKNOWN)
+
+    def _take(self, draft: _Draft, token: Lexeme, negated: bool, depth: int) -> None:
+        kind = token.kind
+        if kind in _ATTRIBUTES:
+            self._attribute(draft, token, negated)
+        elif kind in (Kind.SIDE, Kind.ORDINAL, Kind.FROM_SIDE, Kind.SUPERLATIVE):
+            self._order(draft, token, negated, depth)
+        elif kind is Kind.RELATION:
+            self._relation(draft, token.value, negated, depth)
+        elif kind is Kind.EXCEPT:
+            self._except(draft, depth)
+        elif kind is Kind.NOUN:
+            draft.named, draft.plural = True, draft.plural or token.plural
+            if negated and token.value != "thing":
+                draft.ignored.append(f"not {token.text}")
+            elif token.value not in ("thing", "picture"):
+                draft.nouns.append(token.value)
+            elif token.value == "picture":
+                draft.nouns.append("picture")
+        elif kind is Kind.NUMBER:
+            draft.count = max(1, int(token.value))
+        elif kind is Kind.ALL:
+            draft.plural, draft.count = True, None
+        elif kind is Kind.LINK:
+            draft.link = True
+        elif kind is Kind.UNKNOWN:
+            draft.ignored.append(token.text)
+            draft.plural = draft.plural or (token.plural and not draft.named)
+            draft.named = True
+
+    def _attribute(self, draft: _Draft, token: Lexeme, negated: bool) -> None:
+        name = _ATTRIBUTES[token.kind]
+        if token.kind is Kind.TONE:
+            draft.tone = token.value
+            return
+        tone = draft.tone if token.kind is Kind.COLOUR else ""
+        if tone:
+            draft.tone = ""
+        if token.kind is Kind.SHAPE:
+            draft.plural = draft.plural or token.plural
+            stem = token.text.removesuffix("s")
+            draft.named = draft.named or stem in NOUN_SHAPES or token.text in NOUN_SHAPES
+        before = self._tokens[self._at - 2] if self._at >= 2 else None
+        last = draft.attributes[-1] if draft.attributes else None
+        if before is not None and before.kind is Kind.OR and last and last.kind == name:
+            draft.attributes[-1] = Attribute(
+                name, (*last.values, token.value), last.negated, last.tone, last.relative
+            )
+            return
+        relative = token.kind is Kind.SIZE or (token.kind is Kind.PLACE and not draft.named)
+        draft.attributes.append(Attribute(name, (token.value,), negated, tone, relative))
+
+    def _order(self, draft: _Draft, token: Lexeme, negated: bool, depth: int) -> None:
+        if token.kind is Kind.ORDINAL:
+            draft.ordinal = int(token.value)
+        elif token.kind is Kind.SIDE:
+            relative = not draft.named
+            draft.attributes.append(Attribute("place", (token.value,), negated, relative=relative))
+        elif token.kind is Kind.FROM_SIDE:
+            axis = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}[token.value]
+            draft.superlatives.append(Superlative(axis, draft.ordinal or 1))
+            draft.ordinal = 0
+        elif self._nearest_to_something(draft, token):
+            self._relation(draft, "nearest", negated, depth)
+        else:
+            axis = token.value
+            if negated:
+                draft.attributes.append(Attribute("order", (axis,), negated=True))
+                return
+            draft.superlatives.append(Superlative(axis, draft.ordinal or 1))
+            draft.ordinal = 0
+
+    def _nearest_to_something(self, draft: _Draft, token: Lexeme) -> bool:
+        following = self._peek()
+        return (
+            token.text in ("nearest", "closest")
+            and draft.named
+            and following is not None
+            and following.kind is Kind.ARTICLE
+        )
+
+    def _relation(self, draft: _Draft, kind: str, negated: bool, depth: int) -> None:
+        if depth >= MAX_DEPTH or self._peek() is None:
+            draft.ignored.append(kind)
+            return
+        inner = self._phrase(depth + 1)
+        draft.words.extend(inner.words)
+        if "picture" in inner.nouns:
+            self._place_in_picture(draft, kind, inner, negated)
+        elif inner.blank:
+            draft.ignored.extend((kind, *inner.ignored))
+        else:
+            draft.relations.append(Relation(kind, inner.finish(), negated))
+        draft.named = True
+
+    @staticmethod
+    def _place_in_picture(draft: _Draft, kind: str, inner: _Draft, negated: bool) -> None:
+        """ "on the left of the picture" is a place; "in the picture" says nothing."""
+        sides = {"left": "left", "right": "right", "above": "top", "below": "bottom"}
+        places = [item for item in inner.attributes if item.kind == "place"]
+        if kind in sides:
+            draft.attributes.append(Attribute("place", (sides[kind],), negated))
+        draft.attributes.extend(
+            Attribute("place", item.values, negated or item.negated) for item in places
+        )
+
+    def _except(self, draft: _Draft, depth: int) -> None:
+        if depth < MAX_DEPTH and self._peek() is not None:
+            inner = self._phrase(depth + 1)
+            draft.words.extend(inner.words)
+            if not inner.blank:
+                draft.excluded.append(inner.finish())
+
+
+__all__ = ["ALL", "Attribute", "Phrase", "Relation", "Superlative", "parse"]

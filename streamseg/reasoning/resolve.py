@@ -1,0 +1,238 @@
+"""From a phrase and scored candidates to the ones that are meant: filters, then relations, then order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.reasoning import scoring
+from streamseg.reasoning.grammar import ALL, Attribute, Phrase, Relation, Superlative
+from streamseg.reasoning.scoring import Scores, View, rise
+
+ACCEPT = 0.3
+"""A candidate below this does not answer to the phrase."""
+_PLACE_OF_SIDE = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}
+
+
+@dataclass(eq=False)
+class Resolution:
+    """Who is meant by a phrase.
+
+    Attributes:
+        chosen: Candidate numbers, best first.
+        scores: (N,) how well each candidate answers to the whole phrase.
+        reasons: What was done, a line each.
+    """
+
+    chosen: list[int]
+    scores: Scores
+    reasons: list[str] = field(default_factory=list)
+
+
+def resolve(view: View, phrase: Phrase, limit: int) -> Resolution:
+    """Find who is meant; nobody when none answers to every part of the phrase."""
+    reasons = [f"looking for: {phrase}"]
+    if phrase.ignored:
+        words = ", ".join(repr(word) for word in phrase.ignored)
+        reasons.append(f"not understood, ignored: {words}")
+    scores = _filtered(view, phrase, reasons)
+    for relation in phrase.relations:
+        scores = scores * _relation(view, relation, scores, limit, reasons)
+    for other in phrase.excluded:
+        taken = resolve(view, other, len(view))
+        scores[taken.scores >= ACCEPT] = 0.0
+        reasons.append(f"left out: {_listed(taken.chosen)} as {other}")
+    able = [k for k in np.argsort(-scores, kind="stable").tolist() if scores[k] >= ACCEPT]
+    reasons.append(f"{len(able)} answer to it: {_listed(able)}" if able else "none answers to it")
+    chosen = _choose(view, phrase, scores, able, limit, reasons)
+    return Resolution(chosen, scores, reasons)
+
+
+def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
+    """The product of the attributes, of what objects look like, and of the nouns' weak priors."""
+    scores = _prior(view, phrase)
+    colours = [item for item in phrase.attributes if item.kind == "colour" and not item.negated]
+    for attribute in phrase.attributes:
+        if _is_comparison(attribute, phrase):
+            continue
+        found = scoring.answers_to(view, attribute, max(1, len(colours)))
+        if found is None:
+            reasons.append(f"no measure for {attribute}, ignored")
+            continue
+        scores = scores * found
+        reasons.append(f"{attribute}: {int((found >= 0.5).sum())} of {len(view)}")
+    for noun in phrase.nouns:
+        scores = scores * scoring.suits_noun(view, noun)
+    return scores
+
+
+def _prior(view: View, phrase: Phrase) -> Scores:
+    """Objects stand out from what is around them; a colour named needs less of that than a guess."""
+    coloured = any(item.kind == "colour" and not item.negated for item in phrase.attributes)
+    if coloured:
+        return 0.25 + 0.75 * rise(view.objectness, 0.10, 0.04)
+    return rise(view.objectness, 0.28, 0.05)
+
+
+def _is_comparison(attribute: Attribute, phrase: Phrase) -> bool:
+    """ "the left ball", "the big ball": chosen by comparing balls, when one is asked for."""
+    if not attribute.relative or attribute.negated or phrase.count == ALL:
+        return False
+    return attribute.kind == "size" or attribute.values[0] in _PLACE_OF_SIDE
+
+
+def _comparisons(phrase: Phrase) -> tuple[Superlative, ...]:
+    implied = []
+    for attribute in phrase.attributes:
+        if attribute.kind == "motion" and attribute.values[0] in ("fast", "slow"):
+            implied.append(Superlative("+speed" if attribute.values[0] == "fast" else "-speed"))
+        elif _is_comparison(attribute, phrase) and attribute.kind == "size":
+            if attribute.values[0] != "medium":
+                implied.append(Superlative("+size" if attribute.values[0] == "big" else "-size"))
+        elif _is_comparison(attribute, phrase):
+            implied.append(Superlative(_PLACE_OF_SIDE[attribute.values[0]]))
+    return (*implied, *phrase.superlatives)
+
+
+def _choose(
+    view: View, phrase: Phrase, scores: Scores, able: list[int], limit: int, reasons: list[str]
+) -> list[int]:
+    count = limit if phrase.count == ALL else min(phrase.count, limit)
+    chosen = able
+    if chosen and (orders := _comparisons(phrase)):
+        # Only those about as good as the best may compete: a speck is no "smallest ball".
+        chosen = [k for k in able if scores[k] >= 0.6 * scores[able[0]]]
+        for order in orders:
+            chosen = sorted(chosen, key=_along(view, order.axis))[order.rank - 1 :]
+            reasons.append(f"{order}: order {_listed(chosen)}")
+    if phrase.count == ALL:
+        chosen = [k for k in chosen if scores[k] >= 0.5 * scores[able[0]]]
+    return chosen[:count]
+
+
+def _along(view: View, axis: str) -> Callable[[int], float]:
+    """A sort key: the first along the axis comes first."""
+    sign = -1.0 if axis[0] == "+" else 1.0
+    width = view.picture.shape[1]
+    values: dict[str, Callable[[int], float]] = {
+        "size": lambda k: view.areas[k],
+        "x": lambda k: view.centres[k, 0],
+        "y": lambda k: view.centres[k, 1],
+        "speed": lambda k: view.speeds[k],
+        "near": lambda k: view.candidates[k].y1 / width + 2.0 * np.sqrt(view.areas[k]),
+        "centre": lambda k: float(np.hypot(*(view.centres[k] - _middle(view)))),
+        "light": lambda k: view.lightness[k],
+        "tall": lambda k: view.candidates[k].y1 - view.candidates[k].y0,
+        "wide": lambda k: view.candidates[k].x1 - view.candidates[k].x0,
+        "long": lambda k: view.shapes[k].elongation,
+        "round": lambda k: view.shapes[k].ellipse / view.shapes[k].elongation,
+        "late": lambda k: view.speeds[k],
+    }
+    value = values[axis[1:]]
+    return lambda k: sign * float(value(k))
+
+
+def _middle(view: View) -> NDArray[np.float64]:
+    height, width = view.picture.shape
+    return np.asarray([0.5, 0.5 * height / width])
+
+
+def _relation(
+    view: View, relation: Relation, scores: Scores, limit: int, reasons: list[str]
+) -> Scores:
+    """How every candidate stands to the relation's other side; zero for all when it has none."""
+    other = resolve(view, relation.other, limit)
+    reasons.append(f"{relation.kind}: the other is {_listed(other.chosen)}, {relation.other}")
+    if not other.chosen:
+        return np.full(len(view), 1.0 if relation.negated else 0.0)
+    anchors = other.chosen
+    if relation.kind == "between" and len(anchors) >= 2:
+        held = _between(view, anchors)
+    else:
+        stands = [_stands(view, relation.kind, anchor, scores) for anchor in anchors]
+        held = np.max(stands, axis=0)
+    if relation.negated:
+        held = 1.0 - held
+    held[anchors] = 0.0
+    return np.asarray(held)
+
+
+def _stands(view: View, kind: str, anchor: int, scores: Scores) -> Scores:
+    gap = view.centres - view.centres[anchor]
+    distance = np.hypot(gap[:, 0], gap[:, 1])
+    if kind in ("left", "right", "above", "below"):
+        sign = -1.0 if kind in ("left", "above") else 1.0
+        axis = 0 if kind in ("left", "right") else 1
+        along, across = sign * gap[:, axis], np.abs(gap[:, 1 - axis])
+        straight = 1.0 - rise(across / np.maximum(along, 1e-3), 1.7, 0.3)
+        return np.asarray(rise(along, 0.02, 0.006) * (0.4 + 0.6 * straight))
+    if kind in ("far", "farthest"):
+        rivals = _rivals(distance, scores, anchor)
+        return np.asarray((distance / max(float(rivals.max(initial=0.0)), 1e-6)).clip(0, 1) ** 2)
+    if kind in ("inside", "on"):
+        return np.asarray([_contained(view, k, anchor, kind) for k in range(len(view))])
+    if kind in ("bigger", "smaller", "faster", "slower"):
+        values = view.areas if kind in ("bigger", "smaller") else view.speeds + 1e-3
+        ratio = np.log(values / max(float(values[anchor]), 1e-9))
+        return rise(ratio if kind in ("bigger", "faster") else -ratio, 0.1, 0.05)
+    if kind == "same colour":
+        return rise(np.minimum(view.names, view.names[anchor]).sum(axis=1), 0.5, 0.06)
+    if kind == "same shape":
+        return np.asarray([_alike(view, k, anchor) for k in range(len(view))])
+    if kind == "towards":
+        heading = view.velocities / np.maximum(view.speeds, 1e-6)[:, None]
+        way = -gap / np.maximum(distance, 1e-6)[:, None]
+        moving = rise(view.speeds, 0.024, 0.003)
+        return np.asarray(moving * rise((heading * way).sum(axis=1), 0.8, 0.05))
+    # near, nearest, behind, front, held: the closer the better, and not across the picture.
+    rivals = _rivals(distance, scores, anchor)
+    closest = max(float(rivals.min(initial=np.inf)), 1e-6)
+    reach = 1.0 if kind == "nearest" else 1.0 - rise(distance, 0.45, 0.03)
+    return np.asarray(np.minimum(closest / np.maximum(distance, 1e-6), 1.0) ** 2 * reach)
+
+
+def _rivals(distance: Scores, scores: Scores, anchor: int) -> Scores:
+    able = scores >= ACCEPT
+    able[anchor] = False
+    return np.asarray(distance[able])
+
+
+def _contained(view: View, k: int, anchor: int, kind: str) -> float:
+    """Share of one box that lies in the other's; "on" also counts what stands on its upper part."""
+    a, b = view.candidates[k], view.candidates[anchor]
+    lift = (b.y1 - b.y0) // 3 if kind == "on" else 0
+    width = max(0, min(a.x1, b.x1) - max(a.x0, b.x0))
+    height = max(0, min(a.y1, b.y1) - max(a.y0, b.y0 - lift))
+    share = width * height / ((a.x1 - a.x0) * (a.y1 - a.y0))
+    return float(rise(share, 0.6, 0.08)) if a.area < b.area or kind == "on" else 0.0
+
+
+def _alike(view: View, k: int, anchor: int) -> float:
+    one, two = view.shapes[k], view.shapes[anchor]
+    gap = max(
+        abs(one.ellipse - two.ellipse),
+        abs(one.rectangle - two.rectangle),
+        abs(one.solidity - two.solidity),
+        abs(one.hole - two.hole),
+        abs(one.triangle - two.triangle),
+        0.3 * abs(one.elongation - two.elongation),
+    )
+    return float(1.0 - rise(gap, 0.12, 0.02))
+
+
+def _between(view: View, anchors: Sequence[int]) -> Scores:
+    one, two = view.centres[anchors[0]], view.centres[anchors[1]]
+    way = two - one
+    length = max(float(way @ way), 1e-9)
+    share = ((view.centres - one) @ way) / length
+    off = np.hypot(*(view.centres - one - share[:, None] * way).T) / np.sqrt(length)
+    inside = rise(share, 0.1, 0.04) * (1.0 - rise(share, 0.9, 0.04))
+    return np.asarray(inside * (1.0 - rise(off, 0.5, 0.08)))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(f"#{number + 1}" for number in numbers[:6])
+    return (shown + (" …" if len(numbers) > 6 else "")) or "nobody"

@@ -1,0 +1,239 @@
+"""How well each candidate answers to one attribute, softly; knows no phrases and no relations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.reasoning import shape as outline
+from streamseg.reasoning import texture
+from streamseg.reasoning.candidates import Candidate, Picture
+from streamseg.reasoning.colour import word_weights
+from streamseg.reasoning.grammar import Attribute
+
+Scores = NDArray[np.float64]
+"""(N,) in [0, 1], one for each candidate."""
+
+_MOVING = 0.024
+"""Speed from which a thing is said to move, in picture widths per second."""
+
+
+def rise(value: Scores | float, middle: float, width: float) -> Scores:
+    """A smooth step from 0 to 1 about `middle`."""
+    steps = (np.asarray(value, np.float64) - middle) / width
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(steps, -40.0, 40.0))))
+
+
+@dataclass(eq=False)
+class View:
+    """All candidates of one picture side by side; what costs time is measured when first asked.
+
+    Lengths are in picture widths, so that thresholds hold at every size.
+    """
+
+    picture: Picture
+    candidates: list[Candidate]
+    _textures: dict[int, texture.Texture] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """(N, 2) x and y of the boxes' centres, in widths."""
+        found = [item.centre for item in self.candidates]
+        return np.asarray(found, np.float64).reshape(-1, 2) / self.picture.shape[1]
+
+    @cached_property
+    def areas(self) -> Scores:
+        """Area with holes filled by the outline, in squared widths."""
+        return np.asarray([item.area for item in self.candidates]) / self.picture.shape[1] ** 2
+
+    @cached_property
+    def velocities(self) -> NDArray[np.float64]:
+        """(N, 2) in widths per second."""
+        found = [item.velocity for item in self.candidates]
+        return np.asarray(found, np.float64).reshape(-1, 2) / self.picture.shape[1]
+
+    @cached_property
+    def speeds(self) -> Scores:
+        return np.asarray(np.hypot(*self.velocities.T))
+
+    @cached_property
+    def shapes(self) -> list[outline.Shape]:
+        return [outline.describe(item.mask) for item in self.candidates]
+
+    @cached_property
+    def names(self) -> NDArray[np.float64]:
+        """(N, 13) mean memberships in colour names."""
+        return np.asarray([item.names for item in self.candidates], np.float64).reshape(
+            len(self), -1
+        )
+
+    @cached_property
+    def lightness(self) -> Scores:
+        return np.asarray([float(item.lab[0]) for item in self.candidates])
+
+    @cached_property
+    def objectness(self) -> Scores:
+        return np.asarray([item.objectness for item in self.candidates])
+
+    @property
+    def motion_known(self) -> bool:
+        return bool(np.isfinite(self.picture.speed_noise))
+
+    def texture(self, index: int) -> texture.Texture:
+        """Measured on the picture at its own resolution, once for each candidate."""
+        if index not in self._textures:
+            item = self.candidates[index]
+            self._textures[index] = texture.describe(
+                self.picture.source, item.x0, item.y0, item.mask, self.picture.scale
+            )
+        return self._textures[index]
+
+
+def answers_to(view: View, attribute: Attribute, colours: int = 1) -> Scores | None:
+    """Score every candidate on one attribute; None when there is no measure for it.
+
+    Args:
+        colours: How many colours are asked of the same object: each then needs a smaller share.
+    """
+    measure = _MEASURES.get(attribute.kind)
+    if measure is None or not len(view):
+        return None
+    found = [
+        scores
+        for value in attribute.values
+        if (scores := measure(view, attribute, value)) is not None
+    ]
+    if not found:
+        return None
+    best = np.max(found, axis=0)
+    if attribute.kind == "colour":
+        best = rise(best, 0.5 / colours, 0.06 / colours)
+        if attribute.tone:
+            best = best * _tone(view, attribute, attribute.tone)
+    return np.asarray(1.0 - best if attribute.negated else best)
+
+
+def _colour(view: View, attribute: Attribute, value: str) -> Scores:
+    """Share of the region that answers to the word; a step is made of it by the caller."""
+    return np.asarray(view.names @ word_weights(value).astype(np.float64))
+
+
+def _tone(view: View, attribute: Attribute, value: str) -> Scores:
+    if value == "dark":
+        return 0.15 + 0.85 * (1.0 - rise(view.lightness, 50.0, 5.0))
+    if value == "light":
+        return 0.15 + 0.85 * rise(view.lightness, 58.0, 5.0)
+    chroma = np.asarray([float(np.hypot(*item.lab[1:])) for item in view.candidates])
+    vivid = np.maximum(rise(chroma, 35.0, 5.0), rise(view.lightness, 75.0, 4.0))
+    return 0.15 + 0.85 * vivid
+
+
+def _size(view: View, attribute: Attribute, value: str) -> Scores:
+    """Absolute and very soft: "big" is mostly a comparison, made elsewhere."""
+    side = np.sqrt(view.areas)
+    if value == "medium":
+        return 0.4 + 0.6 * rise(side, 0.05, 0.01) * (1.0 - rise(side, 0.16, 0.02))
+    big = rise(side, 0.09, 0.02)
+    return 0.35 + 0.65 * (big if value == "big" else 1.0 - big)
+
+
+def _place(view: View, attribute: Attribute, value: str) -> Scores | None:
+    height = view.picture.shape[0] / view.picture.shape[1]
+    x, y = view.centres[:, 0], view.centres[:, 1] / height
+    sides = {
+        "left": 1.0 - rise(x, 0.5, 0.05),
+        "right": rise(x, 0.5, 0.05),
+        "top": 1.0 - rise(y, 0.5, 0.06),
+        "bottom": rise(y, 0.5, 0.06),
+    }
+    if value in sides:
+        return sides[value]
+    if value == "centre":
+        return 1.0 - rise(np.hypot(x - 0.5, (y - 0.5) * height), 0.17, 0.025)
+    if value == "corner":
+        return rise(np.minimum(np.abs(x - 0.5), np.abs(y - 0.5)), 0.22, 0.04)
+    if value == "edge":
+        return rise(np.maximum(np.abs(x - 0.5), np.abs(y - 0.5)), 0.36, 0.03)
+    vertical, _, horizontal = value.partition(" ")
+    return sides[vertical] * sides[horizontal]
+
+
+def _motion(view: View, attribute: Attribute, value: str) -> Scores | None:
+    if not view.motion_known:
+        return None
+    threshold = max(_MOVING, 1.2 * view.picture.speed_noise / view.picture.shape[1])
+    moving = rise(view.speeds, threshold, threshold / 8.0)
+    if value in ("moving", "fast", "slow"):
+        return moving
+    if value == "still":
+        return 1.0 - moving
+    heading = view.velocities / np.maximum(view.speeds, 1e-9)[:, None]
+    ways = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
+    if value in ways:
+        return np.asarray(moving * rise(heading @ np.asarray(ways[value]), 0.62, 0.05))
+    sign = {"entering": -1.0, "leaving": 1.0}[value]
+    return moving * (1.0 - rise(_time_to_border(view, sign), 1.2, 0.15))
+
+
+def _time_to_border(view: View, sign: float) -> Scores:
+    """Seconds until the box reaches the border, going on (sign 1) or back (-1) as it moves."""
+    height, width = view.picture.shape
+    soonest = np.full(len(view), np.inf)
+    for k, item in enumerate(view.candidates):
+        vx, vy = sign * item.velocity[0], sign * item.velocity[1]
+        rooms = ((item.x0, -vx), (width - item.x1, vx), (item.y0, -vy), (height - item.y1, vy))
+        times = [max(room, 0) / speed for room, speed in rooms if speed > 1e-6]
+        soonest[k] = min(times, default=np.inf)
+    return np.minimum(soonest, 1e6)
+
+
+def _shape(view: View, attribute: Attribute, value: str) -> Scores | None:
+    found = [outline.answers_to(each, value) for each in view.shapes]
+    return None if None in found else np.asarray(found, np.float64)
+
+
+def _texture(view: View, attribute: Attribute, value: str) -> Scores | None:
+    found = [texture.answers_to(view.texture(k), value) for k in range(len(view))]
+    return None if None in found else np.asarray(found, np.float64)
+
+
+_MEASURES: dict[str, Callable[[View, Attribute, str], Scores | None]] = {
+    "colour": _colour,
+    "tone": _tone,
+    "size": _size,
+    "place": _place,
+    "motion": _motion,
+    "shape": _shape,
+    "texture": _texture,
+}
+
+_NOUNS: dict[str, Callable[[View], Scores]] = {
+    "person": lambda view: rise(_uprights(view), 1.1, 0.15) * rise(view.areas, 0.004, 0.001),
+    "animal": lambda view: rise(view.speeds, _MOVING, 0.01) * rise(view.areas, 0.002, 0.0005),
+    "vehicle": lambda view: 1.0 - rise(_uprights(view), 1.3, 0.15),
+    "arm": lambda view: rise(view.areas, 0.006, 0.002),
+    "cup": lambda view: rise(_solidities(view), 0.75, 0.03),
+}
+
+
+def suits_noun(view: View, noun: str) -> Scores:
+    """A weak prior in [0.5, 1]: what a thing of that name tends to look like."""
+    prior = _NOUNS.get(noun)
+    if prior is None or not len(view):
+        return np.ones(len(view))
+    return 0.5 + 0.5 * prior(view)
+
+
+def _uprights(view: View) -> Scores:
+    return np.asarray([each.upright for each in view.shapes])
+
+
+def _solidities(view: View) -> Scores:
+    return np.asarray([each.solidity for each in view.shapes])
