@@ -8,7 +8,17 @@ for expression in scene.expressions:
 
 from streamseg.synthetic.expressions import Expression, ExpressionKind
 from streamseg.synthetic.plays import SPLITS
-from streamseg.synthetic.scenes import NAMES, Scene, scene
+from streamseg.synthetic.scenes import DEFAULT_FPS, DEFAULT_SIZE, NAMES, Scene, scene
 from streamseg.synthetic.stage import SceneObject
 
-__all__ = ["NAMES", "SPLITS", "Expression", "ExpressionKind", "Scene", "SceneObject", "scene"]
+__all__ = [
+    "DEFAULT_FPS",
+    "DEFAULT_SIZE",
+    "NAMES",
+    "SPLITS",
+    "Expression",
+    "ExpressionKind",
+    "Scene",
+    "SceneObject",
+    "scene",
+]

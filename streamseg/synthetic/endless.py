@@ -45,8 +45,8 @@ class Endless:
 
     @property
     def objects(self) -> tuple[SceneObject, ...]:
-        """The hero, and those who pass at the beginning."""
-        return (self._hero, *self._visitors(0.0))
+        """The hero: the first visitor comes after some 2 s."""
+        return (self._hero,)
 
     def draw(self, t_s: float, index: int) -> tuple[Image, Labels]:
         return self._stage.draw((self._hero, *self._visitors(t_s)), t_s, index)
@@ -67,10 +67,11 @@ class Endless:
     def _visitors(self, t_s: float) -> list[SceneObject]:
         present = []
         for lane, visit_s in enumerate(_VISITS_S):
-            # Lane 0 starts a third of the way in, and so on: never all at once.
+            # Each lane starts a quarter of a visit before the last: never all at once.
             turn = int(t_s / visit_s + lane / len(_VISITS_S))
             start_s = (turn - lane / len(_VISITS_S)) * visit_s
-            present.append(self._visitor(lane, turn, start_s, visit_s))
+            if start_s > 0.0:
+                present.append(self._visitor(lane, turn, start_s, visit_s))
         return present
 
     def _visitor(self, lane: int, turn: int, start_s: float, visit_s: float) -> SceneObject:

@@ -99,19 +99,22 @@ def write(
     level: int,
     rng: np.random.Generator,
     per_kind: int = 2,
+    about: int | None = None,
 ) -> tuple[Expression, ...]:
     """Write up to `per_kind` sentences of each kind about what the first second shows.
 
     Args:
         objects: All in full view throughout the first second.
         level: 0 easy, 1 medium, 2 hard.
+        about: Only sentences whose answer is this id, and "absent" ones.
     """
     facts = _observe(objects, camera, size)
     phrases = _phrases(facts, rng)
     kinds: dict[ExpressionKind, list[tuple[str, tuple[int, ...]]]] = {}
     for text, kind, found in _all(facts, phrases, size, camera, level, rng):
         ids = tuple(sorted(each.item.id for each in found))
-        kinds.setdefault(kind, []).append((text, ids))
+        if about is None or ids in ((), (about,)):
+            kinds.setdefault(kind, []).append((text, ids))
     chosen: list[Expression] = []
     for kind in ExpressionKind:
         for text, ids in _pick(kinds.get(kind, []), per_kind, rng):

@@ -18,7 +18,7 @@ from streamseg.synthetic.expressions import Expression, ExpressionKind
 from streamseg.synthetic.motion import Camera
 from streamseg.synthetic.stage import SceneObject, Stage, margins
 from streamseg.synthetic.textures import load_textures
-from streamseg.synthetic.words import alike_colours
+from streamseg.synthetic.words import COLOURS, alike_colours
 from streamseg.types import Image, Labels
 
 SPLITS = ("train", "val", "test")
@@ -123,8 +123,10 @@ Cast = Callable[[Rules, Sequence[str], np.random.Generator], list[Part]]
 """Draws parts, given the colours that the ground would hide."""
 
 
-def _clip(setting: Setting, rules: Rules, cast: Cast = casting.parts) -> Clip:
-    """One stage, a cast placed on it, and all that can be said about them."""
+def _clip(
+    setting: Setting, rules: Rules, cast: Cast = casting.parts, about: int | None = None
+) -> Clip:
+    """One stage, a cast placed on it, and what can be said: of all of them, or of one id."""
     rng = setting.rng
     camera = casting.camera(rules, setting.unit, rng)
     ground = str(rng.choice(rules.grounds))
@@ -132,7 +134,7 @@ def _clip(setting: Setting, rules: Rules, cast: Cast = casting.parts) -> Clip:
     director = setting.director(rules, camera)
     drawn = cast(rules, backgrounds.HIDDEN_COLOURS[ground], rng)
     objects = [item for part in drawn if (item := director.place(part)) is not None]
-    told = expressions.write(objects, camera, setting.size, rules.rank, rng)
+    told = expressions.write(objects, camera, setting.size, rules.rank, rng, about=about)
     return Clip(stage, objects, setting.shuffled(objects), told)
 
 
@@ -154,20 +156,18 @@ _CALM = replace(
 
 def _reentry(setting: Setting) -> Play:
     """Object 1 leaves the picture for 1 to 3 s and comes back; the sentences are about it."""
-    clip = _clip(setting, _CALM, _leaver_first)
-    told = [each for each in clip.expressions if each.object_ids in ((), (1,))]
-    return Clip(clip._stage, clip.objects, clip._drawn, told)
+    return _clip(setting, _CALM, _leaver_first, about=1)
 
 
 def _leaver_first(rules: Rules, hidden: Sequence[str], rng: np.random.Generator) -> list[Part]:
     """Object 1 leaves; others may share its shape or its colour, but none shares both."""
-    cast = casting.parts(rules, hidden, rng)
-    leaver = replace(cast[0], motion="leaving", size="medium")
-    return [leaver, *(each for each in cast[1:] if _kind(each) != _kind(leaver))]
+    leaver, *others = casting.parts(rules, hidden, rng)
+    leaver = replace(leaver, motion="leaving", size="medium")
+    return [leaver, *_unlike(leaver, others)]
 
 
-def _kind(part: Part) -> tuple[str, str]:
-    return part.shape, part.colour
+def _unlike(first: Part, others: Sequence[Part]) -> list[Part]:
+    return [each for each in others if (each.shape, each.colour) != (first.shape, first.colour)]
 
 
 def _lookalikes(setting: Setting) -> Play:
@@ -197,9 +197,10 @@ def _cut(setting: Setting) -> Play:
         hidden = backgrounds.HIDDEN_COLOURS[ground]
         stage = setting.stage(rules, camera, ground)
         director = setting.director(rules, camera, next_id)
-        cast = casting.parts(rules, (*hidden, *_ever_hidden(rules)), rng)
-        if hero is not None:
-            cast = [part for part in cast if not alike_colours(part.colour, hero.colour)]
+        shunned = _ever_hidden(rules) if hero is None else (*hidden, *_alike(hero.colour))
+        cast = casting.parts(rules, shunned, rng)
+        if hero is None:
+            cast = [cast[0], *_unlike(cast[0], cast)]
         objects = [] if hero is None or shot == 1 else [director.place_again(hero, "slow")]
         objects += [director.place(part) for part in cast]
         here = [item for item in objects if item is not None]
@@ -212,6 +213,10 @@ def _cut(setting: Setting) -> Play:
     return Shots(clips, _SHOT_S, told)
 
 
+def _alike(colour: str) -> tuple[str, ...]:
+    return tuple(name for name in COLOURS if alike_colours(name, colour))
+
+
 def _ever_hidden(rules: Rules) -> tuple[str, ...]:
     """Colours that some ground of the rules would hide."""
     return tuple(
@@ -221,10 +226,13 @@ def _ever_hidden(rules: Rules) -> tuple[str, ...]:
 
 def _about(hero: SceneObject, others: Sequence[SceneObject], setting: Setting) -> list[Expression]:
     """What stays true of `hero` whoever of `others` is there, and what is never there."""
-    told = expressions.write([hero, *others], Camera(), setting.size, 0, setting.rng, per_kind=99)
-    plain = [e for e in told if e.kind is ExpressionKind.PLAIN and e.object_ids == (hero.id,)]
-    absent = [e for e in told if e.kind is ExpressionKind.ABSENT]
-    return plain[:4] + absent[:2]
+    return [
+        each
+        for each in expressions.write(
+            [hero, *others], Camera(), setting.size, 0, setting.rng, about=hero.id
+        )
+        if each.kind in (ExpressionKind.PLAIN, ExpressionKind.ABSENT)
+    ]
 
 
 def _endless(setting: Setting) -> Play:
@@ -233,9 +241,9 @@ def _endless(setting: Setting) -> Play:
     ground = str(rng.choice(rules.grounds))
     hidden = backgrounds.HIDDEN_COLOURS[ground]
     stage = setting.stage(rules, Camera(), ground)
-    cast = casting.parts(replace(rules, count=(12, 12)), hidden, rng)
-    hero_part, *rest = cast
-    passing = [part for part in rest if not alike_colours(part.colour, hero_part.colour)]
+    hero_part = casting.parts(rules, hidden, rng)[0]
+    shunned = (*hidden, *_alike(hero_part.colour))
+    passing = casting.parts(replace(rules, count=(12, 12)), shunned, rng)
     hero = setting.director(rules, Camera()).place(replace(hero_part, motion="still"))
     assert hero is not None
     pool = [setting.director(rules, Camera(), 2 + k).place(part) for k, part in enumerate(passing)]

@@ -90,9 +90,9 @@ def scene(
         raise UsageError(f"no split named {split!r}; there are: {', '.join(SPLITS)}")
     if min(size) < 64 or max(size) > 8192:
         raise UsageError(f"expected a size from 64x64 to 8192x8192, got {size[0]}x{size[1]}")
-    frames = round(LENGTHS_S.get(name, 4.0) * fps) if frames is None else frames
-    if not 0 < fps <= 1000 or frames < 1 or seed < 0:
-        raise UsageError(
-            f"expected fps in (0, 1000], frames ≥ 1 and seed ≥ 0, got {fps}, {frames} and {seed}"
-        )
+    if not 0 < fps <= 1000:
+        raise UsageError(f"expected fps in (0, 1000], got {fps}")
+    frames = max(1, round(LENGTHS_S.get(name, 4.0) * fps)) if frames is None else frames
+    if frames < 1 or seed < 0:
+        raise UsageError(f"expected frames ≥ 1 and seed ≥ 0, got {frames} and {seed}")
     return Scene(name, PLAYS[name](Setting(name, size, seed, split, textures)), size, fps, frames)
