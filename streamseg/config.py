@@ -121,6 +121,7 @@ class GrabCutConfig(Section):
     """GrabCut on a bounded crop (OpenCV)."""
 
     max_side: Count = Field(320, description="Longest side of the crop that is cut, in pixels.")
+    min_side: Count = Field(160, description="A smaller crop is enlarged to this, at most 3 times.")
     margin: float = Field(0.35, ge=0, description="Crop margin around the box, in box sizes.")
     iterations: Count = 4
     good_score: Fraction = Field(0.9, description="A cut this good needs no second start.")
@@ -171,6 +172,11 @@ class MemoryConfig(Section):
     num_prototypes: Count = 128
     max_long_term_elements: Count = 10000
     max_bytes: Count = Field(1024 * 1024 * 1024, description="Hard cap over all three stores.")
+    share_first_frame: bool = Field(
+        True,
+        description="As the original: the first values of an object given later move under the "
+        "keys of the very first frame; false keeps them under their own.",
+    )
 
 
 class XMemConfig(Section):

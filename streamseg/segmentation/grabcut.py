@@ -27,8 +27,8 @@ class _Crop:
 
     Attributes:
         rows, columns: Where the crop lies in the frame.
-        scale: Small pixels per frame pixel, at most 1.
-        small: (h, w, 3) uint8 RGB, at most `max_side` long.
+        scale: Small pixels per frame pixel.
+        small: (h, w, 3) uint8 RGB, between `min_side` and `max_side` long.
         box: In small pixels, clipped to the crop.
         positive, negative: In small pixels, those that lie in the crop.
     """
@@ -69,7 +69,7 @@ class GrabCutSegmenter:
         """(h, w) uint8 0 or 1 in small pixels: the best of several starts."""
         best: NDArray[np.uint8] = np.zeros(crop.small.shape[:2], np.uint8)
         best_score = -1.0
-        for start in (_start_box, _start_ellipse):
+        for start in (_start_colour, _start_box, _start_ellipse):
             cut = _tidy(self._grabcut(crop, start(crop)), crop)
             score = _score(crop, cut) if not _collapsed(cut, crop) else -0.5
             if score > best_score:
@@ -109,11 +109,14 @@ def _crop(image: Image, target: Target, config: GrabCutConfig) -> _Crop | None:
     margin = max(8.0, config.margin * max(x1 - x0, y1 - y0))
     left, top = int(max(0.0, x0 - margin)), int(max(0.0, y0 - margin))
     right, bottom = int(min(width, x1 + margin + 1)), int(min(height, y1 + margin + 1))
-    scale = min(1.0, config.max_side / max(right - left, bottom - top))
+    side = max(right - left, bottom - top)
+    # A small object is enlarged: the cut's cost of an edge is per pixel and would fill its holes.
+    scale = float(np.clip(config.min_side / side, min(1.0, config.max_side / side), 3.0))
     window = image[top:bottom, left:right]
     small = window if scale == 1 else cv2.resize(
-        window, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-    )
+        window, None, fx=scale, fy=scale,
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+    )  # fmt: skip
     return _Crop(
         slice(top, bottom),
         slice(left, right),
@@ -140,6 +143,29 @@ def _span(crop: _Crop, slack: float = 0.0) -> tuple[slice, slice]:
         slice(max(0, round(y0 - dy)), max(round(y0 - dy) + 1, round(y1 + dy))),
         slice(max(0, round(x0 - dx)), max(round(x0 - dx) + 1, round(x1 + dx))),
     )
+
+
+def _start_colour(crop: _Crop) -> Trimap:
+    """In the box, what is seldom seen outside it is object: finds holes that a box start fills."""
+    trimap = np.full(crop.small.shape[:2], cv2.GC_BGD, np.uint8)
+    span = _span(crop)
+    trimap[_span(crop, 0.03)] = cv2.GC_PR_BGD
+    lab = cv2.cvtColor(crop.small, cv2.COLOR_RGB2Lab)
+    inside = np.zeros(trimap.shape, np.uint8)
+    inside[span] = 1
+    own, other = _colours(lab, inside), _colours(lab, 1 - inside)
+    index = lab >> np.array([5, 4, 4], np.uint8)
+    ratio = np.log((own + 1e-3) / (other + 1e-3))
+    rare = cv2.blur(ratio[index[..., 0], index[..., 1], index[..., 2]], (3, 3)) > 0.3
+    trimap[span][rare[span]] = cv2.GC_PR_FGD
+    return trimap
+
+
+def _colours(lab: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(8, 16, 16) float32 Lab histogram of a 0/1 region, sums to 1."""
+    counts = cv2.calcHist([lab], [0, 1, 2], region, [8, 16, 16], [0, 256, 0, 256, 0, 256])
+    shares: NDArray[np.float32] = counts / max(float(counts.sum()), 1.0)
+    return shares
 
 
 def _start_box(crop: _Crop) -> Trimap:
@@ -172,10 +198,9 @@ def _disc_radius(crop: _Crop) -> int:
 
 
 def _collapsed(cut: NDArray[np.uint8], crop: _Crop) -> bool:
-    """Nearly nothing, or nearly the whole box when its corners look no different."""
+    """Nearly nothing of the box is left."""
     inside = cut[_span(crop)]
-    share = float(inside.mean()) if inside.size else 0.0
-    return share < 0.08 or share > 0.985
+    return inside.size == 0 or float(inside.mean()) < 0.08
 
 
 def _tidy(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
@@ -216,11 +241,7 @@ def _score(crop: _Crop, cut: NDArray[np.uint8]) -> float:
     if not cut.any() or cut.all():
         return 0.0
     lab = cv2.cvtColor(crop.small, cv2.COLOR_RGB2Lab)
-    shares = [
-        cv2.calcHist([lab], [0, 1, 2], region, [8, 16, 16], [0, 256, 64, 192, 64, 192]).ravel()
-        for region in (cut, 1 - cut)
-    ]
-    inside, outside = (share / max(float(share.sum()), 1.0) for share in shares)
+    inside, outside = _colours(lab, cut), _colours(lab, 1 - cut)
     parted = 1.0 - float(np.sqrt(inside * outside).sum())
     x, y, width, height = cv2.boundingRect(cut)
     x0, y0, x1, y1 = crop.box

@@ -17,11 +17,14 @@ _SOFTNESS = 30.0
 
 
 def refine_edge(window: Image, cut: NDArray[np.uint8], scale: float) -> Mask:
-    """Return the (H, W) bool mask over `window` for a (h, w) 0/1 cut made at `scale` ≤ 1."""
+    """Return the (H, W) bool mask over `window` for a (h, w) 0/1 cut made at `scale`."""
     height, width = window.shape[:2]
     coarse = cut.astype(np.float32)
-    if scale < 1:
-        coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    if scale >= 1:
+        finer = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA)
+        whole: Mask = finer > 0.5
+        return whole
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     reach = max(2, round(2.0 / scale))
     guide = _axis(window, coarse)
     soft = _guided(guide, coarse, reach)
