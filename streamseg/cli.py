@@ -1,0 +1,329 @@
+"""The command line: words into a run, errors into one line and an exit code.
+
+Exit codes: 0 done (Ctrl-C is a way to be done), 1 failed, 2 wrong usage or config.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamseg.errors import StreamSegError
+from streamseg.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from streamseg.sinks import Sink
+    from streamseg.types import Event
+
+USAGE_EXIT_CODE = 2
+QUIETLY_TOLD = "track_"
+"""Events of this kind are progress, worth a line on a terminal only."""
+
+_HELP = """A live picture and a sentence in, a mask per frame out, in real time.
+
+\b
+Try it, without weights, camera or download:
+  streamseg run --source "synthetic:easy?seed=1" --query "the red circle" --output out
+"""
+
+app = typer.Typer(
+    name="streamseg",
+    help=_HELP,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+models = typer.Typer(help="List, fetch and verify model weights.", rich_markup_mode=None)
+app.add_typer(models, name="models", invoke_without_command=True)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit the process.
+
+    Args:
+        argv: The words after the program's name; the process's own when None.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(_exit_code(words, debug="--debug" in words))
+
+
+def _exit_code(words: list[str], debug: bool) -> int:
+    usage_error = _usage_error()
+    if not words:
+        app(["--help"], prog_name="streamseg", standalone_mode=False)
+        return USAGE_EXIT_CODE
+    try:
+        code = app(words, prog_name="streamseg", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as done:
+        return done.exit_code
+    except usage_error as error:
+        return _say_usage(error)
+    except StreamSegError as error:
+        return _say(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("aborted: what was written so far stays readable", 1, debug)
+    except BrokenPipeError:
+        sys.stderr.close()  # who reads our output has gone: no complaint at exit either
+        return 1
+    except Exception as error:  # noqa: BLE001  (the last resort: a fault of ours, told as one line)
+        fault = f"internal error, {type(error).__name__}: {error}"
+        return _say(f"{fault} (add --debug to see where, and please report it)", 1, debug)
+
+
+def _usage_error() -> type[Exception]:
+    """Click's UsageError, which typer takes from the click package or, later, brings itself."""
+    bases = typer.BadParameter.__mro__
+    return next(base for base in bases if base.__name__ == "UsageError")
+
+
+def _say_usage(error: Any) -> int:
+    where = error.ctx.command_path if error.ctx is not None else "streamseg"
+    _print_error(f"{error.format_message().rstrip('.')}. Try '{where} --help'.", where)
+    return USAGE_EXIT_CODE
+
+
+def _say(message: str, exit_code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    _print_error(message)
+    return exit_code
+
+
+def _print_error(message: str, where: str = "streamseg") -> None:
+    print(f"{where}: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+Source = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        "-s",
+        metavar="SRC",
+        help="A video file, a folder or glob of images, 0 or /dev/video0, rtsp://..., "
+        "gst:PIPELINE, synthetic:NAME?seed=1.",
+    ),
+]
+Query = Annotated[
+    str, typer.Option("--query", "-q", metavar="TEXT", help="What to find, in words.")
+]
+ConfigName = Annotated[
+    str, typer.Option("--config", "-c", metavar="NAME|FILE", help="See `streamseg configs`.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one config value; repeatable."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Write masks, overlay and summary."),
+]
+MaxFrames = Annotated[
+    int | None, typer.Option("--max-frames", metavar="N", min=1, help="Stop after N frames.")
+]
+Realtime = Annotated[
+    bool, typer.Option("--realtime", help="Play a file at its own pace, as if it were a camera.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing unless it fails.")]
+
+
+@app.command()
+def run(
+    source: Source,
+    query: Query,
+    config: ConfigName = "classical",
+    overrides: Overrides = None,
+    output: Output = None,
+    max_frames: MaxFrames = None,
+    realtime: Realtime = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Segment a stream: one mask per frame of whatever the query describes.
+
+    \b
+    Examples:
+      streamseg run --source talk.mp4 --query "the blue mug" --output out
+      streamseg run --source rtsp://camera/1 --query "the person at the door" --output out
+      streamseg run --source 0 --query "the largest red thing" --max-frames 300
+      streamseg run --source "synthetic:easy?seed=1" --query "the red circle" --output out
+      streamseg run -s talk.mp4 -q "the cup" --set trigger.refresh_s=4 --set sinks.images=true
+
+    Ctrl-C ends a run and finishes its files; a second one aborts.
+
+    --output gets masks.jsonl (COCO RLE, a line a frame), overlay.mp4 and summary.json.
+    """
+    from streamseg import config as configs
+    from streamseg import sinks
+    from streamseg.pipeline import StreamSegmenter, check_query
+
+    changes = [*(overrides or []), *(["source.realtime=true"] if realtime else [])]
+    settings = configs.load(config, changes)
+    check_query(query, settings.reasoning.max_query_chars)
+    outputs = sinks.build(settings.sinks, output) if output is not None else []
+    console = _console()
+    if _interactive(console) and not quiet:
+        outputs.append(_status_sink(console, max_frames))
+    segmenter = StreamSegmenter.from_config(settings)
+    tell = _event_printer(console, quiet)
+    with stop_on_signal(segmenter.stop) as stopped:
+        masked = 0
+        for result in segmenter.run(
+            source, query, max_frames=max_frames, sinks=outputs, on_event=tell
+        ):
+            masked += any(track.box is not None for track in result.masks.objects)
+            if stopped.is_set():  # also where the signal came before the run began
+                segmenter.stop()
+    if not quiet:
+        from streamseg.cli_report import report
+
+        typer.echo(report(segmenter.summary(), masked, output))
+
+
+@app.command("configs")
+def list_configs(debug: Debug = False) -> None:
+    """List the configs that --config knows by name."""
+    from streamseg import config as configs
+
+    loaded = [configs.load(name) for name in configs.available()]
+    width = max(len(settings.name) for settings in loaded)
+    for settings in loaded:
+        typer.echo(f"{settings.name.ljust(width)}  {settings.description.strip()}")
+
+
+@models.callback()
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_models()
+
+
+@models.command("list")
+def list_models(debug: Debug = False) -> None:
+    """List the models that configs name, where they are, and whether they are here."""
+    from streamseg import weights
+
+    for model in weights.list_models():
+        size = f"{model.nbytes / 1e6:.0f} MB" if model.nbytes else ""
+        state = "here" if model.present else "to fetch"
+        typer.echo(f"{model.name:24} {state:9} {size:>7}  {model.where}  ({model.licence})")
+
+
+@models.command("fetch")
+def fetch_model(name: str, debug: Debug = False) -> None:
+    """Fetch a model's files, resuming where an earlier try broke off."""
+    from streamseg import weights
+
+    with _fetch_progress(_console()) as progress:
+        folder = weights.fetch(name, progress)
+    typer.echo(f"{name} is in {folder}")
+
+
+@models.command("verify")
+def verify_model(name: str, debug: Debug = False) -> None:
+    """Check a model's files: checksums where known, and the shape of every tensor."""
+    from streamseg import weights
+
+    for file, checksum in weights.verify(name).items():
+        typer.echo(f"{checksum}  {file}")
+    typer.echo(f"{name} is whole")
+
+
+@contextmanager
+def stop_on_signal(stop: Callable[[], None]) -> Iterator[threading.Event]:
+    """Within the block the first Ctrl-C or SIGTERM calls `stop`; the second aborts.
+
+    Yields:
+        Set once the first one has come.
+    """
+    stopped = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def _interactive(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def _status_sink(console: Console, max_frames: int | None) -> Sink:
+    from streamseg.sinks.status import StatusSink
+
+    return StatusSink(console, max_frames)
+
+
+def _event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
+    from streamseg.sinks.status import printable
+
+    def tell(event: Event) -> None:
+        progress = event.kind.startswith(QUIETLY_TOLD)
+        if quiet or (progress and not _interactive(console)):
+            return
+        console.print(f"streamseg: {printable(event.message)}", soft_wrap=True)
+
+    return tell
+
+
+@contextmanager
+def _fetch_progress(console: Console) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar per file on a terminal, nothing elsewhere."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console, disable=not _interactive(console)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(file: str, done: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file, total=total)
+            bars.update(tasks[file], completed=done, total=total)
+
+        yield advance
+
+
+if __name__ == "__main__":
+    main()
