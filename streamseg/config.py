@@ -185,6 +185,11 @@ class XMemConfig(Section):
     checkpoint: str = Field("xmem", description="A name of `streamseg models`.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     height: Count = Field(480, description="Shorter side of the working picture, in pixels.")
+    keep_features: Literal["none", "float16", "float32"] = Field(
+        "float16",
+        description="How a buffered frame's features are kept for a replay; 480x864 takes 27 MB "
+        "a frame in float16, within buffer.max_bytes.",
+    )
     memory: MemoryConfig = MemoryConfig()
 
 
