@@ -13,7 +13,7 @@ from streamseg.reasoning.candidates import Candidate, Picture
 from streamseg.reasoning.colour import NAMES, lightness, name_shares
 from streamseg.reasoning.ego_motion import velocities
 from streamseg.reasoning.pointing import negative_point, positive_point
-from streamseg.reasoning.saliency import saliency
+from streamseg.reasoning.saliency import edges, saliency
 from streamseg.reasoning.scoring import View
 from streamseg.types import Box, Frame, Grounding, GroundingMode, Image, Target
 
@@ -71,7 +71,15 @@ def observe(target: Frame, segment: Sequence[Frame]) -> Picture:
     velocity, noise = velocities(_gray(target), _neighbours(target, segment))
     scale = (target.width / width, target.height / height)
     return Picture(
-        still, lab, name_shares(still), saliency(lab), velocity, noise, scale, target.image
+        still,
+        lab,
+        name_shares(still),
+        saliency(lab),
+        edges(lab),
+        velocity,
+        noise,
+        scale,
+        target.image,
     )
 
 

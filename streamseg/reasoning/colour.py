@@ -99,7 +99,9 @@ def _memberships(lab: FloatArray) -> FloatArray:
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     hue = np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360.0
     saturation = chroma / (light + 12.0)
-    coloured = _rise(saturation, 0.19, 0.035) * _rise(chroma, 8.0, 1.5)
+    # Slate and steel are gray to most people: cool hues need more saturation to count.
+    least = 0.19 + 0.08 * _within(hue, 190.0, 300.0)
+    coloured = _rise((saturation - least) / 0.035, 0.0, 1.0) * _rise(chroma, 8.0, 1.5)
     shares = np.zeros((len(lab), len(NAMES)), np.float32)
     for name, (start, stop) in _HUE_CENTRES.items():
         shares[:, INDEX[name]] = _within(hue, start, stop)

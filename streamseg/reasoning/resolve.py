@@ -73,7 +73,7 @@ def _prior(view: View, phrase: Phrase) -> Scores:
     """Objects stand out from what is around them; a colour named needs less of that than a guess."""
     coloured = any(item.kind == "colour" and not item.negated for item in phrase.attributes)
     if coloured:
-        return 0.25 + 0.75 * rise(view.objectness, 0.10, 0.04)
+        return 0.1 + 0.9 * rise(view.objectness, 0.12, 0.03)
     return rise(view.objectness, 0.28, 0.05)
 
 

@@ -1,7 +1,8 @@
-"""How rare a pixel's colour is across the picture: what is spread everywhere is ground."""
+"""What stands out: colours that are rare across the picture, and sharp changes of colour."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
@@ -46,6 +47,18 @@ def saliency(lab: FloatArray) -> FloatArray:
     rarity = np.clip(1.0 - (spread - 0.06) / (_GROUND - 0.06), 0.0, 1.0).astype(np.float32)
     result: FloatArray = rarity[compact].reshape(height, width)
     return result
+
+
+def edges(lab: FloatArray) -> FloatArray:
+    """Return (H, W) float32 in [0, 1]: the steepest change of colour within a pixel of each.
+
+    1 stands for 8 units of CIELAB per pixel or more.
+    """
+    across = cv2.Sobel(lab, cv2.CV_32F, 1, 0, scale=0.125)
+    down = cv2.Sobel(lab, cv2.CV_32F, 0, 1, scale=0.125)
+    slope = np.sqrt((across * across + down * down).sum(axis=2))
+    near = cv2.dilate(slope, np.ones((3, 3), np.uint8))
+    return np.asarray(np.minimum(near / 8.0, 1.0), np.float32)
 
 
 def _bins(lab: FloatArray) -> NDArray[np.int64]:
