@@ -1,0 +1,66 @@
+# From a clean clone: `make demo` shows streamseg at work, `make test` checks all of it.
+# Each does its own set-up in .venv; a second call finds it done.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PINS := requirements/constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO_OUT := out/demo
+DEMO_SOURCE := synthetic:easy?seed=1
+DEMO_QUERY := the red circle
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    install the core, segment a synthetic stream, write $(DEMO_OUT)"
+	@echo "make test    install everything, then run ruff, mypy and pytest"
+	@echo "make lint    ruff and mypy alone"
+	@echo "make clean   remove .venv and out"
+	@echo
+	@echo "PYTHON=python3.12 chooses another Python (3.11 or newer)."
+	@echo "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets torch without CUDA."
+
+demo: $(STAMPS)/core
+	$(BIN)/streamseg run --source "$(DEMO_SOURCE)" --query "$(DEMO_QUERY)" --output $(DEMO_OUT)
+	@echo
+	@echo "Look at $(DEMO_OUT)/overlay.mp4, then $(DEMO_OUT)/summary.json and masks.jsonl."
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMPS)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) out
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "streamseg needs Python 3.11 or newer; type: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python cannot make a virtual environment; type: sudo apt-get install python3-venv" >&2; \
+	    rm -rf $(VENV); exit 1; }
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/core: pyproject.toml $(PINS) | $(STAMPS)/venv
+	@echo "Installing streamseg's core into $(VENV)"
+	@$(PIP) install --constraint $(PINS) --editable .
+	@touch $@
+
+$(STAMPS)/debian: requirements/debian.txt | $(STAMPS)/venv
+ifneq ($(SYSTEM_PACKAGES),skip)
+	@tools/debian-packages requirements/debian.txt
+endif
+	@touch $@
+
+$(STAMPS)/dev: pyproject.toml $(PINS) $(STAMPS)/debian | $(STAMPS)/venv
+	@echo "Installing streamseg with everything its tests need into $(VENV)"
+	@$(PIP) install --constraint $(PINS) --editable ".[dev]"
+	@touch $@
