@@ -269,7 +269,7 @@ def _resolve(name_or_path: str, kind: Kind) -> Path:
         return Path(name_or_path).expanduser()
     model = _model(name_or_path)
     if model.kind != kind:
-        raise CheckpointError(f"{name_or_path} is a {model.kind} model, expected one for {kind}")
+        raise CheckpointError(f"{name_or_path} is of kind {model.kind}, expected {kind}")
     return fetch(name_or_path)
 
 

@@ -1,0 +1,189 @@
+"""The configuration: shipped files load, overrides apply, mistakes are answered helpfully."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from streamseg import config
+from streamseg.errors import ConfigError
+
+SHIPPED = [
+    "classical",
+    "sam2.1-base-plus",
+    "sam2.1-large",
+    "sam2.1-small",
+    "sam2.1-tiny",
+    "selftest",
+]
+
+
+def test_the_shipped_configs_are_available() -> None:
+    assert set(SHIPPED) <= set(config.available())
+    assert config.available() == sorted(config.available())
+
+
+@pytest.mark.parametrize("name", config.available())
+def test_every_shipped_config_loads_under_its_own_name(name: str) -> None:
+    loaded = config.load(name)
+    assert loaded.name == name
+    assert loaded.description
+
+
+def test_classical_is_the_defaults() -> None:
+    loaded = config.load("classical")
+    assert loaded.model_copy(update={"description": ""}) == config.Config()
+
+
+@pytest.mark.parametrize("size", ["tiny", "small", "base-plus", "large"])
+def test_sam2_configs_name_the_public_checkpoints(size: str) -> None:
+    loaded = config.load(f"sam2.1-{size}")
+    assert loaded.segmentation.backend == "sam2"
+    assert loaded.segmentation.sam2.checkpoint == f"sam2.1-hiera-{size}"
+    assert loaded.propagation.backend == "xmem"
+    assert loaded.propagation.xmem.checkpoint == "xmem"
+
+
+def test_selftest_says_that_its_masks_mean_nothing() -> None:
+    loaded = config.load("selftest")
+    assert "mean nothing" in loaded.description
+    assert loaded.segmentation.sam2.checkpoint == "selftest-sam2"
+    assert loaded.propagation.xmem.checkpoint == "selftest-xmem"
+
+
+def test_overrides_apply_in_order_and_leave_the_rest() -> None:
+    loaded = config.load(
+        "selftest", ["trigger.cooldown_s=1", "trigger.cooldown_s=2.5", "sinks.overlay=false"]
+    )
+    assert loaded.trigger.cooldown_s == 2.5
+    assert loaded.sinks.overlay is False
+    assert loaded.segmentation.sam2.checkpoint == "selftest-sam2"
+
+
+def test_an_override_may_clear_a_value() -> None:
+    loaded = config.load("selftest", ["segmentation.sam2.box_margin=null"])
+    assert loaded.segmentation.sam2.box_margin is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trigger.cooldwon_s=1", r"'trigger\.cooldwon_s' \(did you mean 'cooldown_s'\?\)"),
+        ("triger.cooldown_s=1", r"'triger' \(did you mean 'trigger'\?\)"),
+        ("qqqq=1", r"unknown config key 'qqqq'; known here: .*segmentation"),
+        ("trigger.cooldown_s", r"expected KEY=VALUE"),
+        ("=1", r"expected KEY=VALUE"),
+        ("trigger.cooldown_s=[", r"'\[' is not a YAML value"),
+        ("name.first=1", r"'name' is a value, not a section"),
+        ("trigger.cooldown_s=-1", r"trigger\.cooldown_s: .*greater than or equal to 0, got -1"),
+        ("trigger.cooldown_s=soon", r"trigger\.cooldown_s: .*number.*got \"soon\""),
+        ("segmentation.backend=sam3", r"segmentation\.backend: .*'sam2'.*got \"sam3\""),
+        ("trigger=3", r"config trigger: "),
+    ],
+)
+def test_a_wrong_override_is_answered(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        config.load("classical", [override])
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse({"trigger": {"colldown_s": 1}, "buffer": {"max_frames": 0}})
+    assert "'trigger.colldown_s'" in str(caught.value)
+    assert "buffer.max_frames" in str(caught.value)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"'selftset' \(did you mean 'selftest'\?\)"):
+        config.load("selftset")
+
+
+def test_a_file_loads_by_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nbuffer: {seconds: 2}\n")
+    for given_path in (path, str(path)):
+        loaded = config.load(given_path, ["buffer.max_frames=9"])
+        assert (loaded.name, loaded.buffer.seconds, loaded.buffer.max_frames) == ("mine", 2.0, 9)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.touch()
+    assert config.load(path) == config.Config()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "is not valid YAML"),
+        (b"- 1\n- 2\n", "expected a mapping at the top, got list"),
+        (b"just words", "expected a mapping at the top, got str"),
+        (b"\xff\xfe\x00", "cannot read config"),
+        (b"name: !!python/object/apply:os.system ['true']", "is not valid YAML"),
+        (b"1: 2\n", "config 1: "),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        config.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read config .*gone\.yaml"):
+        config.load(tmp_path / "gone.yaml")
+
+
+def sections(model: type[BaseModel]) -> list[type[BaseModel]]:
+    inner = [field.annotation for field in model.model_fields.values()]
+    models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [model, *(found for kind in models for found in sections(kind))]
+
+
+@pytest.mark.parametrize("section", sections(config.Config), ids=lambda kind: kind.__name__)
+def test_every_section_is_frozen_and_closed(section: type[BaseModel]) -> None:
+    instance = section()
+    name = next(iter(section.model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(instance, name, getattr(instance, name))
+    with pytest.raises(ValidationError, match="not permitted"):
+        section.model_validate({"no such key": 1})
+
+
+def test_a_config_survives_a_round_trip() -> None:
+    loaded = config.load("selftest")
+    assert config.parse(loaded.model_dump(mode="json")) == loaded
+
+
+@given(st.text(max_size=40))
+def test_any_override_loads_or_is_a_config_error(text: str) -> None:
+    message = ""
+    try:
+        config.load("classical", [text])
+    except ConfigError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["trigger", "name", "x"]) | st.text(), inner)
+        ),
+        max_leaves=12,
+    ).filter(lambda value: isinstance(value, dict))
+)
+def test_any_mapping_parses_or_is_a_config_error(values: dict[str, object]) -> None:
+    with contextlib.suppress(ConfigError):
+        assert isinstance(config.parse(values), config.Config)

@@ -1,0 +1,303 @@
+"""Names to checked files to networks, with a hub that is a real server and with none at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server import Hub
+
+from streamseg import weights
+from streamseg.errors import CheckpointError, ConfigError, EngineError
+from streamseg.nets.sam2 import selftest_sam2
+from streamseg.nets.xmem import XMem, selftest_xmem
+
+NAMES = [
+    "sam2.1-hiera-tiny",
+    "sam2.1-hiera-small",
+    "sam2.1-hiera-base-plus",
+    "sam2.1-hiera-large",
+    "xmem",
+    "xmem-s012",
+    "selftest-sam2",
+    "selftest-xmem",
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache and no network."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("STREAMSEG_CACHE", str(folder))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(weights, "_XMEM_RELEASE", "http://127.0.0.1:9")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sam2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sam2")
+    selftest_sam2(seed=3).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def hub(sam2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    files = {
+        f"/facebook/sam2.1-hiera-tiny/{name}": (sam2_folder / name).read_bytes()
+        for name in weights.SAM2_FILES
+    }
+    with Hub(files) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture
+def xmem_file(cache: Path) -> Path:
+    """A file as the release's, put where the user is told to put it."""
+    path = cache / "xmem" / "XMem.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(selftest_xmem(seed=5).state_dict(), path)
+    return path
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    mine, other = a.state_dict(), b.state_dict()
+    return mine.keys() == other.keys() and all(torch.equal(mine[k], other[k]) for k in mine)
+
+
+def info(name: str) -> weights.ModelInfo:
+    return next(model for model in weights.list_models() if model.name == name)
+
+
+def test_the_list_needs_no_network_and_no_cache(cache: Path) -> None:
+    models = weights.list_models()
+    assert [model.name for model in models] == NAMES
+    assert [model.name for model in models if model.present] == NAMES[-2:]
+    assert all(model.licence for model in models)
+    assert not cache.exists()
+    assert info("sam2.1-hiera-tiny").where.endswith("facebook/sam2.1-hiera-tiny")
+    assert info("sam2.1-hiera-tiny").nbytes == 156_000_000
+
+
+@pytest.mark.parametrize(
+    ("streamseg", "xdg", "expected"),
+    [("/a", "/b", "/a"), (None, "/b", "/b/streamseg"), (None, None, "/home/me/.cache/streamseg")],
+)
+def test_where_the_cache_is(monkeypatch, streamseg, xdg, expected) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for name, value in (("STREAMSEG_CACHE", streamseg), ("XDG_CACHE_HOME", xdg)):
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    assert weights.cache_dir() == Path(expected)
+
+
+@pytest.mark.parametrize("name", ["sam2.1-hiera-large", "facebook/sam2.1-hiera-large"])
+def test_offline_sam2_says_which_files_to_put_where(cache: Path, name: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        weights.load_sam2(name, "cpu")
+    message = str(caught.value)
+    assert "config.json and model.safetensors" in message
+    assert "/facebook/sam2.1-hiera-large" in message
+    assert f"put into {cache}/sam2.1-hiera-large/" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "file"), [("xmem", "XMem.pth"), ("xmem-s012", "XMem-s012.pth")])
+def test_offline_xmem_says_which_file_to_put_where(cache: Path, name: str, file: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        weights.load_xmem(name, "cpu")
+    assert f"get {file} from " in str(caught.value)
+    assert f"v1.0/{file} and put into {cache}/{name}/" in str(caught.value)
+
+
+def test_fetch_loads_lists_and_verifies(hub: Hub, cache: Path, sam2_folder: Path) -> None:
+    told: set[str] = set()
+    folder = weights.fetch("sam2.1-hiera-tiny", lambda file, *_: told.add(file))
+    assert folder == cache / "sam2.1-hiera-tiny"
+    assert told == set(weights.SAM2_FILES)
+    asked = len(hub.requests)
+    assert same(weights.load_sam2("sam2.1-hiera-tiny", "cpu"), selftest_sam2(seed=3))
+    assert same(weights.load_sam2("facebook/sam2.1-hiera-tiny", "cpu"), selftest_sam2(seed=3))
+    assert len(hub.requests) == asked
+    model = info("sam2.1-hiera-tiny")
+    assert model.present
+    assert model.where == str(folder)
+    assert model.nbytes == sum((sam2_folder / f).stat().st_size for f in weights.SAM2_FILES)
+    assert set(weights.verify("sam2.1-hiera-tiny")) == set(weights.SAM2_FILES)
+
+
+def test_loading_fetches_what_is_missing(hub: Hub, cache: Path, sam2_folder: Path) -> None:
+    folder = cache / "sam2.1-hiera-tiny"
+    folder.mkdir(parents=True)
+    shutil.copy(sam2_folder / "config.json", folder)
+    assert same(weights.load_sam2("sam2.1-hiera-tiny", "cpu"), selftest_sam2(seed=3))
+    fetched = {path.rpartition("/")[2] for _, path, _ in hub.requests}
+    assert fetched == {"model.safetensors"}
+
+
+def test_any_hub_id_can_be_fetched(hub: Hub, cache: Path) -> None:
+    for name in weights.SAM2_FILES:
+        hub.files[f"/me/my-sam2/{name}"] = hub.files[f"/facebook/sam2.1-hiera-tiny/{name}"]
+    assert same(weights.load_sam2("me/my-sam2", "cpu"), selftest_sam2(seed=3))
+    assert (cache / "me--my-sam2" / "model.safetensors").is_file()
+
+
+def test_a_broken_fetch_goes_on_where_it_stopped(hub: Hub) -> None:
+    hub.break_after = 200_000
+    with pytest.raises(CheckpointError, match=r"could not be fetched.*broke off"):
+        weights.fetch("sam2.1-hiera-tiny")
+    assert not info("sam2.1-hiera-tiny").present
+    hub.break_after = None
+    weights.fetch("sam2.1-hiera-tiny")
+    assert any(wanted == "bytes=200000-" for _, _, wanted in hub.requests)
+    weights.verify("sam2.1-hiera-tiny")
+
+
+def test_verify_sees_a_changed_file(hub: Hub) -> None:
+    folder = weights.fetch("sam2.1-hiera-tiny")
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: expected SHA-256 .* got"):
+        weights.verify("sam2.1-hiera-tiny")
+
+
+def test_verify_of_files_put_by_hand_checks_every_tensor(cache: Path, sam2_folder: Path) -> None:
+    folder = cache / "sam2.1-hiera-small"
+    shutil.copytree(sam2_folder, folder)
+    assert set(weights.verify("sam2.1-hiera-small")) == set(weights.SAM2_FILES)
+    config = json.loads((folder / "config.json").read_text())
+    config["mask_decoder_config"]["mlp_dim"] = 96
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"of another shape: mask_decoder\.transformer"):
+        weights.verify("sam2.1-hiera-small")
+
+
+def test_verify_of_what_is_not_here(cache: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"put into {cache}/xmem/"):
+        weights.verify("xmem")
+    assert weights.verify("selftest-xmem") == {}
+
+
+def test_the_hugging_face_cache_is_looked_at(
+    sam2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    hub_cache = tmp_path / "hf"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub_cache))
+    repo = hub_cache / "models--facebook--sam2.1-hiera-small"
+    snapshot = repo / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (repo / "blobs").mkdir()
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc")
+    for name in weights.SAM2_FILES:
+        blob = repo / "blobs" / weights._sha256(sam2_folder / name)
+        shutil.copy(sam2_folder / name, blob)
+        (snapshot / name).symlink_to(blob)
+    assert same(weights.load_sam2("sam2.1-hiera-small", "cpu"), selftest_sam2(seed=3))
+    assert info("sam2.1-hiera-small").where == str(snapshot)
+    weights.verify("sam2.1-hiera-small")
+    with (snapshot / "config.json").open("a") as stream:
+        stream.write("\n")
+    with pytest.raises(CheckpointError, match="expected SHA-256"):
+        weights.verify("sam2.1-hiera-small")
+
+
+def test_a_sam2_folder_loads_by_path(sam2_folder: Path, monkeypatch) -> None:
+    assert same(weights.load_sam2(str(sam2_folder), "cpu"), selftest_sam2(seed=3))
+    monkeypatch.chdir(sam2_folder.parent)
+    relative = f"./{sam2_folder.name}"
+    assert same(weights.load_sam2(relative, "cpu"), selftest_sam2(seed=3))
+
+
+def test_half_precision_keeps_the_prompts_exact(sam2_folder: Path) -> None:
+    network = weights.load_sam2(str(sam2_folder), "cpu", "bfloat16")
+    assert network.no_memory_embedding.dtype == torch.bfloat16
+    exact = network.prompt_encoder.shared_embedding.positional_embedding
+    assert exact.dtype == torch.float32
+
+
+def test_xmem_loads_by_name_and_by_path(xmem_file: Path, tmp_path: Path) -> None:
+    expected = selftest_xmem(seed=5)
+    assert same(weights.load_xmem("xmem", "cpu"), expected)
+    assert same(weights.load_xmem(str(xmem_file), "cpu"), expected)
+    assert set(weights.verify("xmem")) == {"XMem.pth"}
+    assert info("xmem").present
+
+
+def test_xmem_is_fetched_from_its_release(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "XMem.pth"
+    torch.save(selftest_xmem(seed=5).state_dict(), path)
+    with Hub({"/v1.0/XMem.pth": path.read_bytes()}) as server:
+        row = weights._MODELS["xmem"]
+        local = weights._Model(
+            row.name, row.kind, f"{server.url}/v1.0", row.files, row.about_mb, row.licence
+        )
+        monkeypatch.setitem(weights._MODELS, "xmem", local)
+        assert same(weights.load_xmem("xmem", "cpu"), selftest_xmem(seed=5))
+    weights.verify("xmem")
+
+
+def test_xmem_keys_that_do_not_fit_are_named(xmem_file: Path) -> None:
+    state = selftest_xmem(seed=5).state_dict()
+    del state["decoder.pred.bias"]
+    state["key_proj.d_proj.bias"] = torch.zeros(9)
+    state["stranger"] = torch.zeros(1)
+    torch.save(state, xmem_file)
+    with pytest.raises(CheckpointError) as caught:
+        weights.load_xmem("xmem", "cpu")
+    for part in ("XMem.pth", "decoder.pred.bias", "key_proj.d_proj.bias", "stranger"):
+        assert part in str(caught.value)
+
+
+def test_an_xmem_pickle_with_a_payload_is_refused_and_never_run(
+    xmem_file: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "pwned"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {trace}",)
+
+    xmem_file.write_bytes(pickle.dumps({"key": Payload()}, protocol=2))
+    for attempt in (weights.load_xmem, weights.verify):
+        with pytest.raises(CheckpointError, match=r"XMem\.pth"):
+            attempt("xmem")
+    assert not trace.exists()
+
+
+def test_selftest_networks_are_built_not_loaded(cache: Path) -> None:
+    assert same(weights.load_sam2("selftest-sam2", "cpu"), selftest_sam2())
+    assert isinstance(weights.load_xmem("selftest-xmem", "cpu"), XMem)
+    assert weights.fetch("selftest-sam2") == cache
+    assert not cache.exists()
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(CheckpointError, match=r"did you mean 'sam2\.1-hiera-tiny'"):
+        weights.load_sam2("sam2.1-hiera-tinny", "cpu")
+
+
+def test_a_model_of_the_other_kind_is_refused(xmem_file: Path) -> None:
+    with pytest.raises(CheckpointError, match="xmem is of kind xmem, expected sam2"):
+        weights.load_sam2("xmem", "cpu")
+
+
+def test_devices() -> None:
+    assert weights.torch_device("cpu").type == "cpu"
+    assert weights.torch_device("auto").type in {"cpu", "cuda", "mps"}
+    with pytest.raises(ConfigError, match="got 'toaster'"):
+        weights.torch_device("toaster")
+    with pytest.raises(EngineError, match="cuda:99 was asked for"):
+        weights.torch_device("cuda:99")
