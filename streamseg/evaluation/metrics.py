@@ -45,8 +45,10 @@ def boundary(predicted: Mask, truth: Mask, bound: float = BOUNDARY_BOUND) -> flo
     if ours_count == 0 or theirs_count == 0:
         return 0.0
     disk = _disk(reach)
-    precision = np.count_nonzero(ours & cv2.dilate(theirs, disk)) / ours_count
-    recall = np.count_nonzero(theirs & cv2.dilate(ours, disk)) / theirs_count
+    near_theirs = np.asarray(cv2.dilate(theirs, disk), np.uint8)
+    near_ours = np.asarray(cv2.dilate(ours, disk), np.uint8)
+    precision = np.count_nonzero(ours & near_theirs) / ours_count
+    recall = np.count_nonzero(theirs & near_ours) / theirs_count
     if precision + recall == 0.0:
         return 0.0
     return float(2.0 * precision * recall / (precision + recall))
@@ -77,7 +79,7 @@ def _window(first: Mask, second: Mask, margin: int) -> tuple[slice, slice] | Non
 def _disk(radius: float) -> NDArray[np.uint8]:
     whole = math.floor(radius)
     y, x = np.mgrid[-whole : whole + 1, -whole : whole + 1]
-    return (x**2 + y**2 <= radius**2).astype(np.uint8)
+    return np.asarray(x**2 + y**2 <= radius**2, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
