@@ -13,9 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from streamseg.benchmarks import clips, machine
-from streamseg.sinks.defaults import default_sinks
 
-from streamseg import StreamSegmenter, synthetic
+from streamseg import StreamSegmenter, sinks, synthetic
 
 
 def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:
@@ -25,9 +24,9 @@ def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> di
     segmenter = StreamSegmenter.from_config(config)
     with tempfile.TemporaryDirectory() as folder:
         path = clips.encode(scene, Path(folder) / "clip.mp4")
-        sinks = default_sinks(Path(folder) / "out", segmenter.config.sinks)
+        outputs = sinks.build(segmenter.config.sinks, Path(folder) / "out")
         shown = 0
-        for number, result in enumerate(segmenter.run(str(path), sinks=sinks)):
+        for number, result in enumerate(segmenter.run(str(path), sinks=outputs)):
             if number == 0:
                 for box in boxes:
                     segmenter.add_target(box)

@@ -26,7 +26,7 @@ from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
 from streamseg.errors import QueryError, SourceError
-from streamseg.keyframes.watch import KeyframeWatch, Look, TrackSignals
+from streamseg.keyframes.watch import KeyframeWatch, Look
 from streamseg.propagation.catchup import CatchUp, Job
 from streamseg.propagation.tracks import Candidate, Merge, TrackBook
 from streamseg.reasoning import GroundingRequest
@@ -386,9 +386,14 @@ class _Run:
         now_ns = self._clock.now_ns()
         for gone in self._tracks.forget_old(now_ns):
             self._propagator.remove([gone])
-        signals = TrackSignals.of(masks, self._tracks.grounded_ns)
-        busy = self._asked is not None or self._catchup.pending > 0
-        look = self._watch.look(frame, signals, busy=busy, now_ns=now_ns)
+        grounded_ns = self._tracks.grounded_ns
+        look = self._watch.look(
+            frame,
+            masks,
+            busy=self._busy(),
+            grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
+            now_ns=now_ns,
+        )
         if look.decision.reason is not None:
             sample = self._watch.sample(self._buffer.frames())
             self._worker.submit(
@@ -406,6 +411,13 @@ class _Run:
             self._telemetry.count("groundings asked")
         return look
 
+    def _busy(self) -> bool:
+        """An answer is on its way, or the reasoner is not there to be asked: by the time it is, a
+        newer frame will be a better one to ask about. In virtual time it is waited for."""
+        if self._asked is not None or self._catchup.pending:
+            return True
+        return not self._clock.virtual and self._worker.state != "ready"
+
     def _hear(self) -> None:
         """Start carrying an answer to the present, if one has come."""
         reply = self._reply()
@@ -415,6 +427,7 @@ class _Run:
         found = reply.grounding is not None and bool(reply.grounding.targets)
         cost_s = (reply.finished_ns - reply.submitted_ns) / 1e9
         self._watch.answered(found=found, cost_s=cost_s, now_ns=self._clock.now_ns())
+        self._tell("grounded", f"{asked.reason}: {_in_words(reply)}", asked.frame)
         self._groundings.add(
             asked.frame,
             asked.reason,
@@ -426,7 +439,6 @@ class _Run:
         )
         if reply.grounding is None:
             self._telemetry.count("groundings failed")
-            self._tell("grounding_failed", f"the reasoner gave no answer: {reply.error}", asked.frame)
             return
         self._catchup.start(Job(reply.grounding, asked.frame, reply.tag, asked.reason))
 
@@ -540,6 +552,14 @@ def _candidates(job: Job, least_score: float) -> list[Candidate]:
         for number, target in job.objects.items()
         if (score := job.output.scores.get(number, 0.0)) >= least_score
     ]
+
+
+def _in_words(reply: Reply) -> str:
+    """An answer, or the lack of one, in a line."""
+    if reply.grounding is None:
+        return f"no answer, {reply.error}"
+    found = len(reply.grounding.targets)
+    return "no such object" if not found else f"{found} object{'s' if found > 1 else ''} found"
 
 
 def _without(propagated: Propagated, ids: Sequence[int]) -> Propagated:

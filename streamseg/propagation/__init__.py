@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 from streamseg.config import PropagationConfig
 from streamseg.types import Frame, Mask, Propagated
@@ -33,13 +33,13 @@ class Propagator(Protocol):
     def remove(self, ids: Iterable[int]) -> None:
         """Forget objects and free what they hold; unknown ids are ignored."""
 
-    def spawn(self) -> Propagator:
+    def spawn(self) -> Self:
         """An empty propagator that shares this one's weights."""
 
-    def fork(self) -> Propagator:
+    def fork(self) -> Self:
         """An independent copy of this one as it stands."""
 
-    def adopt(self, lane: Propagator, ids: Mapping[int, int]) -> Propagated:
+    def adopt(self, lane: Self, ids: Mapping[int, int]) -> Propagated:
         """Take over objects of `lane`, which stands on the same frame as this one.
 
         Args:
