@@ -37,12 +37,6 @@ class StatusSink:
 
     def __init__(self, console: Console, max_frames: int | None = None) -> None:
         self._max_frames = max_frames
-        self._live = Live(
-            console=console,
-            get_renderable=self.render,
-            refresh_per_second=_REFRESH_HZ,
-            transient=True,
-        )
         self._total: int | None = None
         self._query = ""
         self._latest: FrameResult | None = None
@@ -51,6 +45,12 @@ class StatusSink:
         self._interval_s: float | None = None
         self._last_s: float | None = None
         self._latency_ms: float | None = None
+        self._live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=_REFRESH_HZ,
+            transient=True,
+        )
 
     def open(self, info: SourceInfo, query: str) -> None:
         limits = [limit for limit in (info.frame_count, self._max_frames) if limit]
