@@ -44,13 +44,14 @@ def open_av(
     """
     parsed = parse_spec(spec)
     tell = _teller(clock, on_event)
+    hardware = None if parsed.kind is Kind.IMAGES else _hardware(config, tell)
 
     def connect() -> Connection:
         if parsed.kind is Kind.IMAGES:
             return ImageConnection(
                 parsed.name, parsed.paths, config.fallback_fps, lambda words: tell("damaged", words)
             )
-        return VideoConnection(_request(parsed, config, Masker(spec), tell))
+        return VideoConnection(_request(parsed, config, hardware, Masker(spec), tell))
 
     if parsed.kind in {Kind.CAMERA, Kind.STREAM}:
         live = LiveSource(parsed.name, connect, config, clock, on_event, schedule=schedule)
@@ -70,7 +71,11 @@ def _teller(clock: Clock, on_event: Callable[[Event], None]) -> Callable[[str, s
 
 
 def _request(
-    spec: SourceSpec, config: SourceConfig, masker: Masker, tell: Callable[[str, str], None]
+    spec: SourceSpec,
+    config: SourceConfig,
+    hardware: str | None,
+    masker: Masker,
+    tell: Callable[[str, str], None],
 ) -> VideoRequest:
     live = spec.kind is not Kind.FILE
     scheme = spec.location.partition("://")[0].lower() if "://" in spec.location else ""
@@ -85,13 +90,17 @@ def _request(
         options=_options(scheme, config) if live else {},
         open_timeout_s=config.connect_timeout_s if remote else None,
         read_timeout_s=config.stall_s + _READ_GRACE_S if remote else None,
-        hardware=_hardware(config, tell),
+        hardware=hardware,
     )
 
 
 def _options(scheme: str, config: SourceConfig) -> dict[str, str]:
-    """FFmpeg's options for a live stream: hold nothing back."""
-    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    """FFmpeg's options for a live stream: begin soon, hold nothing back.
+
+    Not `fflags=nobuffer`: it throws away the packets looked at while opening, and with them the
+    key picture, so that nothing can be shown before the next one.
+    """
+    options = {"fpsprobesize": "0", "flags": "low_delay"}
     if scheme in {"rtsp", "rtsps"}:
         options["rtsp_transport"] = config.rtsp_transport
     return options

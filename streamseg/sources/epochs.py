@@ -29,6 +29,7 @@ class FrameMaker:
         self._epoch = 0
         self._shape: tuple[int, ...] | None = None
         self._source_pts_ns = 0
+        self._stamped = False
         self._frame_pts_ns = 0
         self._break: str | None = None
         self.set_fps(None)
@@ -47,8 +48,11 @@ class FrameMaker:
         pts_ns = picture.pts_ns
         if pts_ns is None:
             pts_ns = self._source_pts_ns + self._period_ns if self._shape is not None else 0
+        stamped = picture.pts_ns is not None
         self._index += picture.skipped
-        reason = self._reason_to_break(picture, pts_ns)
+        # Between a stamp and a guess there is no telling a jump.
+        step_ns = pts_ns - self._source_pts_ns if stamped and self._stamped else 0
+        reason = self._reason_to_break(picture, step_ns)
         if reason is not None:
             self._epoch += 1
             self._tell(reason)
@@ -59,13 +63,14 @@ class FrameMaker:
         self._break = None
         self._shape = picture.image.shape
         self._source_pts_ns = pts_ns
+        self._stamped = stamped
         frame = Frame(
             self._index, self._frame_pts_ns, self._epoch, picture.image, self._clock.now_ns()
         )
         self._index += 1
         return frame
 
-    def _reason_to_break(self, picture: Picture, pts_ns: int) -> str | None:
+    def _reason_to_break(self, picture: Picture, step_ns: int) -> str | None:
         if self._shape is None:
             return None
         if self._break is not None:
@@ -73,7 +78,6 @@ class FrameMaker:
         if picture.image.shape != self._shape:
             (old_h, old_w), (new_h, new_w) = self._shape[:2], picture.image.shape[:2]
             return f"the resolution changed from {old_w}x{old_h} to {new_w}x{new_h}"
-        step_ns = pts_ns - self._source_pts_ns
         if abs(step_ns) > self._jump_ns:
             return f"the time stamps jumped by {step_ns / 1e9:+.3f} s"
         return None

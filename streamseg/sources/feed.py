@@ -50,7 +50,7 @@ class Feed:
         """Wait until the connection ends, and return how.
 
         Args:
-            first_s: Seconds from the start to the first picture; longer is a stall.
+            first_s: Seconds to connect, and again to the first picture; longer is a stall.
             silence_s: Seconds between pictures; longer is a stall. The feed is left then.
         """
         with self._changed:
@@ -60,8 +60,13 @@ class Feed:
                 if left_s <= 0:
                     self._left.set()
                     return StallError(f"no picture for {limit_s:g} s")
-                self._changed.wait(left_s)
+                self._changed.wait(min(left_s, silence_s))  # the limit changes with the first
             return self._outcome or StreamEnded()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in this feed's thread."""
+        return threading.current_thread() is self._thread
 
     def leave(self) -> None:
         """Stop at the next breath; wakes `watch`. Does not wait."""
@@ -71,8 +76,7 @@ class Feed:
 
     def join(self, timeout_s: float) -> None:
         """Give the thread a moment to close its connection."""
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         try:
@@ -88,6 +92,7 @@ class Feed:
         connection = self._connect()
         try:
             self._on_open(self, connection)
+            self._heard_s = time.monotonic()
             while not self._left.is_set():
                 picture = connection.read()
                 if picture is not None and not self._left.is_set():

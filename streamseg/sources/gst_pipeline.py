@@ -18,6 +18,7 @@ SINK_NAME = "streamseg"
 _TAIL = f"videoconvert ! video/x-raw,format=RGB ! appsink name={SINK_NAME} sync=false"
 _CAPS = "video/x-raw,format=RGB"
 _APPSINK = re.compile(r"(?<![\w-])appsink(?![\w-])")
+_COUNTED = re.compile(r"(?<![\w-])num-buffers\s*=")
 _BREATH_S = 0.1
 _QUEUE = 8  # pictures that the appsink holds while this thread waits for the processor
 _PACKAGES = (
@@ -84,6 +85,7 @@ class GstConnection:
         self._info: Any = None
         self._caps: Any = None
         self._first: Picture | None = None
+        self._counted = _COUNTED.search(description) is not None
         self._pipeline = self._parse(description)
         try:
             self._sink = self._find_sink()
@@ -194,12 +196,18 @@ class GstConnection:
         if sample is None:
             self._raise_errors()
             if self._sink.is_eos():
-                raise StreamEnded
+                raise self._ended()
             return None
         skipped = 0
         while self.live and (newer := self._sink.try_pull_sample(0)) is not None:
             sample, skipped = newer, skipped + 1
         return self._picture(sample, skipped)
+
+    def _ended(self) -> Exception:
+        # A camera on the network that goes away is an end of stream too, to rtspsrc.
+        if self.live and not self._counted:
+            return SourceError(f"{self._name}: the other side ended the stream")
+        return StreamEnded()
 
     def _picture(self, sample: Any, skipped: int) -> Picture:
         caps = sample.get_caps()

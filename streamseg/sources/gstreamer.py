@@ -11,7 +11,7 @@ from streamseg.sources import Source
 from streamseg.sources.connection import Connection
 from streamseg.sources.gst_pipeline import GstConnection
 from streamseg.sources.live import LiveSource
-from streamseg.sources.masking import Masker
+from streamseg.sources.masking import Masker, legible
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.reconnect import Schedule, growing_waits
 from streamseg.types import Event
@@ -29,9 +29,10 @@ def open_gstreamer(
 ) -> Source:
     """Open any GStreamer pipeline as `gst-launch-1.0` would take it; see `open_source`.
 
-    A pipeline that gives no preroll (cameras, rtspsrc, is-live=true) is live. Any other is
-    ordered: nothing is dropped, and it ends with its end of stream; `config.realtime` plays it
-    as if live.
+    A pipeline that gives no preroll (cameras, rtspsrc, is-live=true) is live, and its end of
+    stream is a fault to reconnect from, unless the pipeline itself says num-buffers. Any other
+    is ordered: nothing is dropped, and it ends with its end of stream; `config.realtime` plays
+    it as if live.
 
     Args:
         schedule: Waits in seconds between attempts to reconnect.
@@ -45,7 +46,7 @@ def open_gstreamer(
     description = spec.removeprefix(PREFIX).strip()
     if not description:
         raise SourceSpecError(f"{PREFIX} needs a pipeline, such as {PREFIX}v4l2src ! videoconvert")
-    name = f"{PREFIX}{masker(description)}"
+    name = PREFIX + legible(masker(description))
 
     def connect() -> GstConnection:
         return GstConnection(

@@ -10,6 +10,7 @@ import numpy as np
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
+from streamseg.sources.masking import legible
 from streamseg.types import Image
 
 
@@ -69,7 +70,9 @@ class ImageConnection:
             image = _load(self._paths[position])
             if image is not None:
                 return Picture(image, round(position * 1e9 / self._fps))
-            self._on_damage(f"{self._paths[position]} cannot be read as an image; left out")
+            self._on_damage(
+                f"{legible(self._paths[position])} cannot be read as an image; left out"
+            )
         return None
 
 

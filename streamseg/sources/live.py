@@ -18,6 +18,7 @@ from streamseg.sources.reconnect import Schedule, growing_waits
 from streamseg.types import Event, Frame, SourceInfo
 
 _CLOSE_S = 1.5
+_GRACE_S = 0.5  # a backend that minds the time limit itself has the better words for it
 _MOST_LEFT_BEHIND = 8  # feeds that hang; beyond it, wait for one to let go before trying again
 
 
@@ -102,6 +103,8 @@ class LiveSource:
 
     def close(self) -> None:
         """Stop within 2 s; a feed that hangs is left behind."""
+        if self._stopping.is_set():
+            return
         deadline_s = time.monotonic() + _CLOSE_S
         self._stopping.set()
         self._mailbox.close()
@@ -109,10 +112,11 @@ class LiveSource:
             feed = self._feed
         if feed is not None:
             feed.leave()
+            if feed.is_current:  # called from an event: this thread cannot wait for itself
+                return
+            feed.join(max(0.0, deadline_s - time.monotonic()))
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(max(0.0, deadline_s - time.monotonic()))
-        if feed is not None:
-            feed.join(max(0.0, deadline_s - time.monotonic()))
 
     def _run(self) -> None:
         try:
@@ -144,7 +148,7 @@ class LiveSource:
             return self._feed
 
     def _watch(self, feed: Feed) -> Exception:
-        first_s, silence_s = self._config.connect_timeout_s, self._config.stall_s
+        first_s, silence_s = self._config.connect_timeout_s + _GRACE_S, self._config.stall_s
         how = feed.watch(first_s, math.inf if self._paced else silence_s)
         with self._lock:
             self._feed = None if not self._stopping.is_set() else self._feed
@@ -162,8 +166,10 @@ class LiveSource:
 
     def _pause(self, how: SourceError, waits: Iterator[float]) -> None:
         wait_s = next(waits)
-        kind = "stalled" if isinstance(how, StallError) else "disconnected"
-        self._tell(kind, f"{self._name}: {how}; connecting again in {wait_s:g} s")
+        kind, what = "disconnected", str(how)
+        if isinstance(how, StallError):
+            kind, what = "stalled", f"{self._name}: {how}"
+        self._tell(kind, f"{what}; connecting again in {wait_s:g} s")
         with self._lock:
             self._maker.break_epoch("the source was connected again")
         self._ready.set()

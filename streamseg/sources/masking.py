@@ -26,6 +26,11 @@ def mask(text: str) -> str:
     return _NAMED.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", text))
 
 
+def legible(text: str) -> str:
+    """`text` masked, and on one line whatever it holds."""
+    return mask("".join(letter if letter.isprintable() else " " for letter in text))
+
+
 class Masker:
     """`mask`, and besides it the secrets of one source spec wherever a library repeats them."""
 

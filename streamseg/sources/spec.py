@@ -11,7 +11,7 @@ from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
 from streamseg.errors import SourceError, SourceSpecError
-from streamseg.sources.masking import mask
+from streamseg.sources.masking import legible
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -75,7 +75,7 @@ def parse_spec(spec: str) -> SourceSpec:
         found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
         return _parse_images(spec, found, "the glob matches no image")
     raise SourceSpecError(
-        f"no such file or folder: {spec}; check the path (it is looked up from {os.getcwd()})"
+        f"no such file or folder: {legible(spec)}; check the path (it is looked up from {os.getcwd()})"
     )
 
 
@@ -92,16 +92,16 @@ def _parse_url(spec: str, scheme: str) -> SourceSpec:
     try:
         url = urlsplit(spec)
     except ValueError:
-        raise SourceSpecError(f"not a URL: {mask(spec)}") from None
+        raise SourceSpecError(f"not a URL: {legible(spec)}") from None
     if scheme == "file":
         return parse_spec(unquote(url.path))
     if scheme not in LIVE_SCHEMES | WEB_SCHEMES:
         known = ", ".join(f"{name}://" for name in sorted(LIVE_SCHEMES | WEB_SCHEMES))
-        raise SourceSpecError(f"unknown kind of URL {scheme}:// in {mask(spec)}; known: {known}")
+        raise SourceSpecError(f"unknown kind of URL {scheme}:// in {legible(spec)}; known: {known}")
     if not url.netloc:
-        raise SourceSpecError(f"{mask(spec)} names no host: expected {scheme}://HOST/PATH")
+        raise SourceSpecError(f"{legible(spec)} names no host: expected {scheme}://HOST/PATH")
     video_file = scheme in WEB_SCHEMES and PurePath(url.path).suffix.lower() in VIDEO_SUFFIXES
-    return SourceSpec(Kind.FILE if video_file else Kind.STREAM, spec, mask(spec))
+    return SourceSpec(Kind.FILE if video_file else Kind.STREAM, spec, legible(spec))
 
 
 def _parse_camera(spec: str) -> SourceSpec:
@@ -109,15 +109,17 @@ def _parse_camera(spec: str) -> SourceSpec:
     if not os.path.exists(device):
         cameras = sorted(glob.glob("/dev/video*"), key=natural_key)
         there = f"cameras here: {', '.join(cameras)}" if cameras else "this machine shows no camera"
-        raise SourceError(f"no camera {device}; {there}; plug it in, or name another source")
-    return SourceSpec(Kind.CAMERA, device, device)
+        raise SourceError(
+            f"no camera {legible(device)}; {there}; plug it in, or name another source"
+        )
+    return SourceSpec(Kind.CAMERA, device, legible(device))
 
 
 def _parse_file(path: str) -> SourceSpec:
     if PurePath(path).suffix.lower() in IMAGE_SUFFIXES:
-        return SourceSpec(Kind.IMAGES, path, path, (path,))
+        return SourceSpec(Kind.IMAGES, path, legible(path), (path,))
     # Without the prefix a name with a colon in it would be taken for a protocol.
-    return SourceSpec(Kind.FILE, f"file:{path}", path)
+    return SourceSpec(Kind.FILE, f"file:{path}", legible(path))
 
 
 def _parse_images(spec: str, found: list[str], complaint: str) -> SourceSpec:
@@ -125,14 +127,14 @@ def _parse_images(spec: str, found: list[str], complaint: str) -> SourceSpec:
     if not images:
         saw = f"{len(found)} other files" if found else "no file"
         kinds = " ".join(sorted(IMAGE_SUFFIXES))
-        raise SourceSpecError(f"{complaint}: {spec} (saw {saw}; images end in {kinds})")
-    return SourceSpec(Kind.IMAGES, spec, spec, tuple(sorted(images, key=natural_key)))
+        raise SourceSpecError(f"{complaint}: {legible(spec)} (saw {saw}; images end in {kinds})")
+    return SourceSpec(Kind.IMAGES, spec, legible(spec), tuple(sorted(images, key=natural_key)))
 
 
 def _files_in(folder: str) -> list[str]:
     try:
         names = os.listdir(folder)
     except OSError as error:
-        raise SourceError(f"cannot list the folder {folder}: {error.strerror}") from None
+        raise SourceError(f"cannot list the folder {legible(folder)}: {error.strerror}") from None
     paths = [os.path.join(folder, name) for name in names if not name.startswith(".")]
     return [path for path in paths if os.path.isfile(path)]

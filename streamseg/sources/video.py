@@ -21,6 +21,7 @@ from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
 
 _FAILURES = (FFmpegError, OSError, RuntimeError, ValueError)
+_FASTEST_FPS = 1000  # FFmpeg shows the clock's rate where it knows no better
 _SHORT_S = 0.5  # a file that ends this much before the end it promises has been cut off
 
 
@@ -86,7 +87,7 @@ class VideoConnection:
     @property
     def fps(self) -> float | None:
         rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(rate) if rate else None
+        return float(rate) if rate and rate < _FASTEST_FPS else None
 
     @property
     def frame_count(self) -> int | None:

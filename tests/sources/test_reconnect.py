@@ -1,0 +1,13 @@
+"""The waits between attempts."""
+
+from __future__ import annotations
+
+import itertools
+
+from streamseg.sources.reconnect import growing_waits
+
+
+def test_waits_grow_and_never_end() -> None:
+    waits = growing_waits()
+    assert list(itertools.islice(waits, 20)) == [1.0] * 5 + [5.0] * 5 + [10.0] * 10
+    assert set(itertools.islice(waits, 1000)) == {60.0}
