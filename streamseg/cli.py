@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from streamseg.types import Event
 
 USAGE_EXIT_CODE = 2
-QUIETLY_TOLD = "track_"
-"""Events of this kind are progress, worth a line on a terminal only."""
+PROGRESS_EVENTS = ("grounded", "track_")
+"""Kinds of event that all goes well with: worth a line on a terminal only."""
 
 _HELP = """A live picture and a sentence in, a mask per frame out, in real time.
 
@@ -300,7 +300,7 @@ def _event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
     from streamseg.sinks.status import printable
 
     def tell(event: Event) -> None:
-        progress = event.kind.startswith(QUIETLY_TOLD)
+        progress = event.kind.startswith(PROGRESS_EVENTS)
         if quiet or (progress and not _interactive(console)):
             return
         console.print(f"streamseg: {printable(event.message)}", soft_wrap=True)

@@ -28,7 +28,8 @@ STAGE_EXTRAS = {
 }
 """What a single file may know besides; each line is a decision."""
 
-KNOWS_SEVERAL_STAGES = {"pipeline", "offline"}
+KNOWS_SEVERAL_STAGES = {"pipeline", "offline", "benchmarks"}
+"""The two loops; and benchmarks, which also measure stages one by one."""
 KNOWS_NETS = {"weights", "nets", "engines.torch", "export", "training"}
 OPTIONAL = {
     "torch",
