@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -22,16 +22,13 @@ from rich.progress import track
 from rich.table import Table
 from streamseg.benchmarks import clips, machine
 
-from streamseg import config, propagation, reasoning, segmentation, synthetic
+from streamseg import StreamSegmenter, config, propagation, reasoning, segmentation, synthetic
 from streamseg.clock import VirtualClock
 from streamseg.evaluation import metrics
 from streamseg.reasoning import GroundingRequest
 from streamseg.sources.synthetic import SyntheticSource
 from streamseg.synthetic import Expression, ExpressionKind, Scene
 from streamseg.types import Frame, Labels, Mask, Target
-
-if TYPE_CHECKING:
-    from streamseg import StreamSegmenter
 
 VISIBLE_SHARE = 0.1
 """An object is visible where this share of its pixels is."""
@@ -77,13 +74,8 @@ class Bench:
         self._direct = direct
         self._segmenter = segmentation.build(self._config.segmentation)
         self._propagator = propagation.build(self._config.propagation)
-        self._loop = None if direct else self._looped()
+        self._loop = None if direct else StreamSegmenter(self._config)
         self._reasoner = reasoning.build(self._config.reasoning) if direct else None
-
-    def _looped(self) -> StreamSegmenter:
-        from streamseg import StreamSegmenter
-
-        return StreamSegmenter(self._config)
 
     def from_box(self, scene: Scene, object_id: int, seed: int) -> Trial:
         """Segment and propagate from the true box on the first frame, without the loop."""
