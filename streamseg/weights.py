@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from streamseg import download
 from streamseg.checkpoints import read_state
 from streamseg.download import Progress
-from streamseg.errors import CheckpointError, ConfigError, EngineError, MissingDependencyError
+from streamseg.errors import CheckpointError, MissingDependencyError
 
 if TYPE_CHECKING:
     import torch
@@ -172,14 +172,15 @@ def load_sam2(name_or_path: str, device: str = "auto", dtype: str = "float32") -
     Args:
         name_or_path: Of `list_models`, a hub id such as facebook/sam2.1-hiera-tiny, or a folder
             with config.json and model.safetensors.
-        device: As `torch_device`.
+        device: auto, cpu, cuda, cuda:1 or mps.
         dtype: float32, bfloat16 or float16.
 
     Raises:
         CheckpointError: Missing, damaged, or some keys do not fit; each is named.
+        ConfigError, EngineError: No such device, or none of it here.
         MissingDependencyError: torch or transformers is not installed.
     """
-    target = torch_device(device)
+    target = _device(device)
     import torch
 
     from streamseg.nets.sam2 import sam2_from_folder, selftest_sam2
@@ -200,13 +201,14 @@ def load_xmem(name_or_path: str, device: str = "auto") -> XMem:
 
     Args:
         name_or_path: Of `list_models`, or a `.pth` or `.safetensors` file.
-        device: As `torch_device`.
+        device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:
         CheckpointError: Missing, damaged, holds code, or some keys do not fit; each is named.
+        ConfigError, EngineError: No such device, or none of it here.
         MissingDependencyError: torch is not installed.
     """
-    target = torch_device(device)
+    target = _device(device)
     from streamseg.nets.xmem import selftest_xmem
 
     if name_or_path == "selftest-xmem":
@@ -219,32 +221,12 @@ def load_xmem(name_or_path: str, device: str = "auto") -> XMem:
     return network.to(target)
 
 
-def torch_device(name: str) -> torch.device:
-    """`auto` is the first of CUDA, MPS and the CPU; else a device as torch names it.
-
-    Raises:
-        ConfigError: No device is called so.
-        EngineError: The device is not to be had here.
-        MissingDependencyError: torch is not installed.
-    """
+def _device(name: str) -> torch.device:
     try:
-        import torch
+        from streamseg.engines.torch import pick_device
     except ImportError:
         raise MissingDependencyError("torch", "neural") from None
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(
-            f"device: expected auto, cpu, cuda, cuda:1 or mps, got {name!r}"
-        ) from None
-    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.mps.device_count()}
-    if (device.index or 0) >= counts.get(device.type, 1):
-        raise EngineError(f"device {name} was asked for but torch has none here: use auto or cpu")
-    return device
+    return pick_device(name)
 
 
 def _model(name: str) -> _Model:

@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -294,10 +296,27 @@ def test_a_model_of_the_other_kind_is_refused(xmem_file: Path) -> None:
         weights.load_sam2("xmem", "cpu")
 
 
-def test_devices() -> None:
-    assert weights.torch_device("cpu").type == "cpu"
-    assert weights.torch_device("auto").type in {"cpu", "cuda", "mps"}
-    with pytest.raises(ConfigError, match="got 'toaster'"):
-        weights.torch_device("toaster")
-    with pytest.raises(EngineError, match="cuda:99 was asked for"):
-        weights.torch_device("cuda:99")
+def test_a_device_that_is_not_here_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'toaster'"):
+        weights.load_sam2("selftest-sam2", "toaster")
+    with pytest.raises(EngineError, match="'cuda:99'"):
+        weights.load_xmem("selftest-xmem", "cuda:99")
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_a_missing_package_names_its_extra(package: str) -> None:
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from streamseg import weights\n"
+        "from streamseg.errors import MissingDependencyError\n"
+        "assert len(weights.list_models()) == 8\n"
+        "try:\n"
+        "    weights.load_sam2('selftest-sam2', 'cpu')\n"
+        "except MissingDependencyError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=120, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"{package} is not installed: run pip install")
+    assert "streamseg[neural]" in done.stdout
