@@ -55,7 +55,7 @@ def hub_file(repo: str, file: str) -> RemoteFile:
     endpoint = hub_endpoint()
     url = hf_hub_url(repo, file, endpoint=endpoint)
     try:
-        answer = get_hf_file_metadata(url, token=False, timeout=TIMEOUT_S, endpoint=endpoint)
+        answer = get_hf_file_metadata(url, token=False, timeout=TIMEOUT_S)
     except Exception as error:  # noqa: BLE001 - its errors are those of an HTTP library that changes
         raise UnreachableError(f"{url}: {_one_line(error)}") from None
     etag = answer.etag or ""

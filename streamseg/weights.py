@@ -134,7 +134,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             if not (folder / file).is_file():
                 _fetch_file(model, file, folder, progress)
     except download.UnreachableError as error:
-        raise CheckpointError(f"{_how_to_place(model)} ({error})") from None
+        raise CheckpointError(f"{_how_to_place(model)} (fetching failed: {error})") from None
     return folder
 
 
@@ -304,7 +304,7 @@ def _page(model: _Model) -> str:
 
 def _how_to_place(model: _Model) -> str:
     return (
-        f"{model.name} is not here and could not be fetched: get {' and '.join(model.files)} "
+        f"{model.name} is not here: get {' and '.join(model.files)} "
         f"from {_page(model)} and put into {_own_folder(model)}/"
     )
 
