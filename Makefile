@@ -8,15 +8,15 @@ STAMPS := $(VENV)/stamps
 PINS := requirements/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_OUT := out/demo
-DEMO_SOURCE := synthetic:easy?seed=1
-DEMO_QUERY := the red circle
+DEMO_SOURCE := synthetic:reentry?seed=1
+DEMO_QUERY := the green oval
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    install the core, segment a synthetic stream, write $(DEMO_OUT)"
+	@echo "make demo    install the core, follow an object that leaves and comes back, write $(DEMO_OUT)"
 	@echo "make test    install everything, then run ruff, mypy and pytest"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make clean   remove .venv and out"

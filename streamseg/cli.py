@@ -34,7 +34,7 @@ _HELP = """A live picture and a sentence in, a mask per frame out, in real time.
 
 \b
 Try it, without weights, camera or download:
-  streamseg run --source "synthetic:easy?seed=1" --query "the red circle" --output out
+  streamseg run --source "synthetic:reentry?seed=1" --query "the green oval" --output out
 """
 
 app = typer.Typer(
@@ -175,7 +175,7 @@ def run(
       streamseg run --source talk.mp4 --query "the blue mug" --output out
       streamseg run --source rtsp://camera/1 --query "the person at the door" --output out
       streamseg run --source 0 --query "the largest red thing" --max-frames 300
-      streamseg run --source "synthetic:easy?seed=1" --query "the red circle" --output out
+      streamseg run --source "synthetic:reentry?seed=1" --query "the green oval" --output out
       streamseg run -s talk.mp4 -q "the cup" --set trigger.refresh_s=4 --set sinks.images=true
 
     Ctrl-C ends a run and finishes its files; a second one aborts.
