@@ -379,7 +379,8 @@ def _absences(facts: Sequence[_Facts], level: int, rng: np.random.Generator) -> 
 
 def _taken_for(item: SceneObject, shape: str, colour: str, level: int) -> bool:
     if level >= 2:
-        return item.shape == shape and item.colour == colour
+        # A blob might be taken for anything.
+        return item.shape in (shape, "blob") and item.colour == colour
     return alike_shapes(item.shape, shape) and alike_colours(item.colour, colour)
 
 

@@ -101,6 +101,8 @@ def _towards(origin: Outline, goal: Outline) -> Outline:
 def _blob(rng: np.random.Generator) -> Outline:
     angles = np.linspace(0.0, 2.0 * math.pi, 96, endpoint=False)
     radius = np.ones_like(angles)
-    for wave in (2, 3, 5):
-        radius += rng.uniform(0.06, 0.13) * np.cos(wave * angles + rng.uniform(0, 2 * math.pi))
+    # Hardly any of the fifth wave, or it would pass for a star.
+    for wave, most in ((2, 0.15), (3, 0.13), (5, 0.04)):
+        height = rng.uniform(0.5, 1.0) * most
+        radius += height * np.cos(wave * angles + rng.uniform(0, 2 * math.pi))
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius[:, None]
