@@ -142,7 +142,7 @@ class _Eye:
         return image, fresh[0] if fresh else _cast(kept, torch.float32)
 
     def _normalised(self, frame: Frame) -> Tensor:
-        image = frame.image
+        image: NDArray[Any] = frame.image
         short = min(frame.height, frame.width)
         if short > self._height:
             scale = self._height / short
@@ -167,11 +167,10 @@ def _cast(features: Any, dtype: torch.dtype | None) -> Any:
 
 def _shrink(mask: Mask, size: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W) bool to (h, w) float32 coverage; `size` is (w, h)."""
-    coverage = mask.astype(np.float32)
-    if (mask.shape[1], mask.shape[0]) == size:
-        return coverage
-    small: NDArray[np.float32] = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
-    return small
+    coverage: NDArray[Any] = mask.astype(np.float32)
+    if (mask.shape[1], mask.shape[0]) != size:
+        coverage = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
+    return coverage
 
 
 def _confidence(probabilities: Tensor) -> list[float]:

@@ -7,7 +7,7 @@ adopted from another propagator and refreshed, and the whole state can be forked
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class Network(Protocol):
     ) -> tuple[Tensor, Tensor]: ...
 
     def decode(
-        self, features: Features, readout: Tensor, sensory: Tensor, *, update: bool
+        self, features: Any, readout: Tensor, sensory: Tensor, *, update: bool
     ) -> tuple[Tensor, Tensor]: ...
 
     def aggregate(self, probabilities: Tensor) -> Tensor: ...
