@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,7 +21,12 @@ SEEDS = range(21, 33)
 def _scenes(*names: str) -> Iterator[Scene]:
     for name in names:
         for seed in SEEDS:
-            yield synthetic.scene(name, seed=seed, split="val")
+            yield _scene(name, seed)
+
+
+@cache
+def _scene(name: str, seed: int) -> Scene:
+    return synthetic.scene(name, seed=seed, split="val")
 
 
 def _of(scene: Scene, kind: ExpressionKind) -> list[Expression]:
