@@ -75,7 +75,7 @@ def parse_spec(spec: str) -> SourceSpec:
         found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
         return _parse_images(spec, found, "the glob matches no image")
     raise SourceSpecError(
-        f"no such file or folder: {legible(spec)}; check the path (it is looked up from {os.getcwd()})"
+        f"no such file or folder: {legible(spec)}; check the path, from {os.getcwd()}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -106,6 +107,7 @@ class VideoConnection:
 
     def _open(self, hardware: str | None) -> None:
         request = self._request
+        begun_s = time.monotonic()
         try:
             self._container = av.open(
                 request.location,
@@ -116,7 +118,11 @@ class VideoConnection:
                 hwaccel=HWAccel(hardware, allow_software_fallback=True) if hardware else None,
             )
         except _FAILURES as error:
-            raise SourceError(f"cannot open {request.name}: {self._explain(error)}") from None
+            why = self._explain(error)
+            limit_s = request.open_timeout_s
+            if limit_s is not None and time.monotonic() - begun_s >= limit_s:
+                why = f"no answer within {limit_s:g} s"  # FFmpeg's words tell where it was cut off
+            raise SourceError(f"cannot open {request.name}: {why}") from None
         self._stream = self._video_stream()
         # Frame threads hold back one picture each: more speed for a file, delay for a camera.
         self._stream.thread_type = "SLICE" if request.live else "AUTO"
@@ -209,6 +215,6 @@ class VideoConnection:
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, ExitError):
-            return f"no answer within {self._request.open_timeout_s:g} s"
+            return "no answer for too long"
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return self._request.mask(" ".join(words.split()))
