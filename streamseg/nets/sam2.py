@@ -18,7 +18,7 @@ try:
     from transformers import Sam2Config, Sam2Model
 except ImportError:
     raise MissingDependencyError(
-        "transformers", "neural", "Sam2Model needs 4.57 or newer."
+        "transformers", "neural", "Sam2Model needs 5.0 or newer."
     ) from None
 
 if TYPE_CHECKING:
