@@ -1,0 +1,33 @@
+"""A part: one piece of a network that is exported, checked and run by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from streamseg.engines import TensorSpec
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a network with named inputs and outputs and static shapes.
+
+    Attributes:
+        name: Unique, a file name: lower case letters, digits and underscores.
+        module: Takes the inputs in order, positionally; returns a tensor or a tuple of them.
+        inputs: Example inputs. They define order, static shapes and dtypes, and hold values
+            that make sense: the parity gate compares on them.
+        outputs: Names, in the order that the module returns them.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """What the inputs must look like, in order."""
+        return tuple(TensorSpec.of(name, tensor) for name, tensor in self.inputs.items())
