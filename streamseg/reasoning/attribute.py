@@ -5,23 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from streamseg.reasoning import GroundingRequest, candidates, grammar, resolve
-from streamseg.reasoning.candidates import Candidate, Picture
-from streamseg.reasoning.colour import NAMES, lightness, name_shares
-from streamseg.reasoning.ego_motion import velocities
+from streamseg.reasoning.candidates import Candidate
+from streamseg.reasoning.colour import NAMES, kin_of
+from streamseg.reasoning.grammar import Phrase
+from streamseg.reasoning.picture import observe
 from streamseg.reasoning.pointing import negative_point, positive_point
-from streamseg.reasoning.saliency import edges, saliency
 from streamseg.reasoning.scoring import View
-from streamseg.types import Box, Frame, Grounding, GroundingMode, Image, Target
-
-WORKING_SIDE = 320
-"""Longest side of the working picture, in pixels."""
-_FLOW_FRAMES = 2
-_FLOW_S = 0.4
-"""Frames further than this from the target are not matched with it."""
+from streamseg.types import Box, Grounding, GroundingMode, Target
 
 
 class AttributeReasoner:
@@ -45,7 +38,7 @@ class AttributeReasoner:
         started = time.perf_counter()
         phrases = grammar.parse(request.text)
         picture = observe(request.target, request.segment)
-        view = View(picture, candidates.find(picture))
+        view = View(picture, candidates.find(picture, _colours_in(phrases)))
         lines = [f"{len(view)} regions stand out."]
         chosen: dict[int, float] = {}
         for phrase in phrases:
@@ -62,58 +55,21 @@ class AttributeReasoner:
         return Grounding(targets, reasoning, tokens, time.perf_counter() - started)
 
 
-def observe(target: Frame, segment: Sequence[Frame]) -> Picture:
-    """Make the working picture of a frame and measure every pixel of it."""
-    small = _small(target)
-    height, width = small.shape[:2]
-    still = cv2.medianBlur(small, 3)
-    lab = lightness(still)
-    velocity, noise = velocities(_gray(target), _neighbours(target, segment))
-    scale = (target.width / width, target.height / height)
-    return Picture(
-        still,
-        lab,
-        name_shares(still),
-        saliency(lab),
-        edges(lab),
-        velocity,
-        noise,
-        scale,
-        target.image,
-    )
-
-
-def _small(frame: Frame) -> Image:
-    return frame.memo(("reasoning.small", WORKING_SIDE), lambda: _shrunk(frame.image))
-
-
-def _shrunk(image: Image) -> Image:
-    height, width = image.shape[:2]
-    ratio = min(1.0, WORKING_SIDE / max(height, width))
-    size = (max(16, round(width * ratio)), max(16, round(height * ratio)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _gray(frame: Frame) -> candidates.NDArray[np.uint8]:
-    return frame.memo(
-        ("reasoning.gray", WORKING_SIDE),
-        lambda: np.asarray(cv2.cvtColor(_small(frame), cv2.COLOR_RGB2GRAY), np.uint8),
-    )
-
-
-def _neighbours(
-    target: Frame, segment: Sequence[Frame]
-) -> list[tuple[candidates.NDArray[np.uint8], float]]:
-    """Up to two frames of the segment to judge motion by: far enough to see it, near enough to
-    follow it."""
-    near = [
-        (frame, (frame.pts_ns - target.pts_ns) / 1e9)
-        for frame in segment
-        if frame.epoch == target.epoch and frame.image.shape == target.image.shape
-    ]
-    near = [(frame, seconds) for frame, seconds in near if 0.005 < abs(seconds) <= _FLOW_S]
-    near.sort(key=lambda item: (abs(abs(item[1]) - 0.5 * _FLOW_S), item[1]))
-    return [(_gray(frame), seconds) for frame, seconds in near[:_FLOW_FRAMES]]
+def _colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
+    """Names that the colours asked for may take; none as soon as one phrase asks for no colour."""
+    names: set[str] = set()
+    for phrase in phrases:
+        inner = (*(relation.other for relation in phrase.relations), *phrase.excluded)
+        words = [
+            word
+            for item in phrase.attributes
+            if item.kind == "colour" and not item.negated
+            for word in item.values
+        ]
+        if not words or (inner and not _colours_in(inner)):
+            return frozenset()
+        names |= {name for word in words for name in kin_of(word)} | _colours_in(inner)
+    return frozenset(names)
 
 
 def _target(view: View, k: int, score: float) -> Target:

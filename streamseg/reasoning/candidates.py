@@ -1,90 +1,31 @@
-"""Regions that may be objects, each measured once; knows nothing of the query.
+"""Regions that may be objects, each measured once, and the contest between them.
 
-Three cues propose regions in a small working picture: one colour family seen where the picture is
-salient, one colour family wherever it is, and pixels that move against the camera. Regions that
-explain the same thing compete by objectness, and the best stays.
+Regions that explain the same pixels compete by objectness and size, and the best stays.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning.colour import INDEX, NAMES
-from streamseg.types import Image, Mask
+from streamseg.reasoning import regions
+from streamseg.reasoning.colour import FAMILIES, INDEX, KINSHIP
+from streamseg.reasoning.picture import Picture
+from streamseg.reasoning.regions import Region
+from streamseg.types import Mask
 
 FloatArray = NDArray[np.float32]
 
 MAX_CANDIDATES = 48
-_MIN_AREA_FRACTION = 0.0004
-_MAX_AREA_FRACTION = 0.5
-_FAMILIES: tuple[tuple[str, ...], ...] = (
-    *((name,) for name in NAMES),
-    ("orange", "brown"),
-    ("orange", "red"),
-    ("orange", "yellow"),
-    ("yellow", "brown", "beige"),
-    ("brown", "black"),
-    ("pink", "purple"),
-    ("blue", "purple"),
-    ("cyan", "blue"),
-    ("green", "cyan"),
-    ("white", "gray"),
-    ("white", "beige"),
-    ("white", "pink"),
-    ("gray", "black"),
-    ("white", "gray", "black"),
-)
-"""Names that one object's lit and shaded parts, or its two tones, may have."""
-
-
-def _kinship() -> FloatArray:
-    """(13, 13): a name counts also as the names that stand with it in a family."""
-    near = np.eye(len(NAMES), dtype=np.float32)
-    for family in _FAMILIES:
-        for one in family:
-            for other in family:
-                near[INDEX[one], INDEX[other]] = max(near[INDEX[one], INDEX[other]], 0.7)
-    return near
-
-
-_KINSHIP = _kinship()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """The working picture and what is known at each of its pixels.
-
-    Attributes:
-        rgb: (h, w, 3) uint8.
-        lab: (h, w, 3) float32.
-        names: (h, w, 13) uint8 memberships in colour names.
-        saliency: (h, w) float32 in [0, 1].
-        edges: (h, w) float32 in [0, 1], how sharply the colour changes there or next to it.
-        velocity: (h, w, 2) float32, working pixels per second against the camera.
-        speed_noise: Working pixels per second below which a speed means nothing.
-        scale: Source pixels per working pixel, x and y.
-        source: (H, W, 3) uint8, the picture at its own resolution.
-    """
-
-    rgb: NDArray[np.uint8]
-    lab: FloatArray
-    names: NDArray[np.uint8]
-    saliency: FloatArray
-    edges: FloatArray
-    velocity: FloatArray
-    speed_noise: float
-    scale: tuple[float, float]
-    source: Image
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.rgb.shape[0], self.rgb.shape[1]
+_GROWN = 24
+_SQUARE = np.ones((3, 3), np.uint8)
+_MOTION_CONTRAST = 0.05
+"""Speed against its surround, in widths per second, that makes anything stand out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,29 +33,41 @@ class Candidate:
     """One region in working pixels.
 
     Attributes:
-        x0, y0: Where `mask` lies in the picture.
-        mask: (bh, bw) bool, cropped to the region.
-        area: Its pixels.
         names: (13,) float32, the mean membership in each colour name.
         lab: (3,) float32 mean colour.
         purity: Share of the region that its own colour family explains, in [0, 1].
-        objectness: In [0, 1]: salient inside, not salient around, one colour.
+        stands_out: In [0, 1]: by rare colours, by contrast or by motion.
+        objectness: In [0, 1]: it stands out, its outline is sharp, one colour explains it.
         velocity: (vx, vy) in working pixels per second against the camera.
         sides: Sides of the picture it touches, of "left top right bottom".
-        cue: The generator that proposed it, for the reasons given to people.
+        region: What it was measured on.
     """
 
-    x0: int
-    y0: int
-    mask: Mask
-    area: int
     names: FloatArray
     lab: FloatArray
     purity: float
+    stands_out: float
     objectness: float
     velocity: tuple[float, float]
     sides: frozenset[str]
-    cue: str
+    region: Region
+
+    @property
+    def mask(self) -> Mask:
+        """(bh, bw) bool, cropped to the region, at (x0, y0) in the picture."""
+        return self.region.mask
+
+    @property
+    def x0(self) -> int:
+        return self.region.x0
+
+    @property
+    def y0(self) -> int:
+        return self.region.y0
+
+    @property
+    def area(self) -> int:
+        return self.region.area
 
     @property
     def x1(self) -> int:
@@ -130,28 +83,33 @@ class Candidate:
 
     @property
     def rank(self) -> float:
-        """What it competes by: a whole thing goes before its part."""
-        return self.objectness * float(self.area**0.15)
+        """What it competes by: the whole goes before its part, but no thing fills the picture."""
+        return self.objectness * float(self.area**0.15) * (0.4 if len(self.sides) > 1 else 1.0)
 
     @property
     def speed(self) -> float:
         return float(np.hypot(*self.velocity))
 
 
-def find(picture: Picture) -> list[Candidate]:
-    """Return at most `MAX_CANDIDATES` regions, most object-like first, little overlap between."""
-    proposals: dict[tuple[int, ...], Candidate] = {}
-    for cue, family, mask in _masks(picture):
-        for region in _components(mask, picture.shape):
-            key = (region.x0, region.y0, *region.mask.shape, region.area)
-            if key not in proposals:
-                proposals[key] = _measure(picture, region, family, cue)
-    kept = _strongest(list(proposals.values()))
-    return _strongest([*_completed(picture, kept), *kept])
+def find(picture: Picture, sought: frozenset[str] = frozenset()) -> list[Candidate]:
+    """Return at most `MAX_CANDIDATES` regions, best first, with little overlap between them.
+
+    Args:
+        sought: Colour names asked for, see `regions.propose`.
+    """
+    kept = _strongest([_measure(picture, each) for each in regions.propose(picture, sought)])
+    seeds = [item for item in kept if item.objectness > 0.12][:_GROWN]
+    grown = regions.grow(picture, [item.region for item in seeds])
+    whole = [
+        _measure(picture, region, seed.stands_out)
+        for seed, region in zip(seeds, grown, strict=True)
+        if region is not None
+    ]
+    return _strongest([*whole, *kept])
 
 
 def _strongest(proposals: Sequence[Candidate]) -> list[Candidate]:
-    """Let regions that explain the same pixels compete by objectness."""
+    """Let regions that explain the same pixels compete."""
     order = sorted(proposals, key=lambda item: (-item.rank, -item.area, item.y0, item.x0))
     kept: list[Candidate] = []
     for item in order:
@@ -162,147 +120,102 @@ def _strongest(proposals: Sequence[Candidate]) -> list[Candidate]:
     return [item for item in kept if not any(_is_fragment(item, other) for other in kept)]
 
 
-def _completed(picture: Picture, kept: Sequence[Candidate]) -> list[Candidate]:
-    """Grow the best regions to the nearest strong edge, all at once.
-
-    A ball's shaded side may have the ground's own colour; what ends it is an edge. Marker-based
-    watershed (Meyer, 1992) from the regions' cores and from what is surely ground.
-    """
-    height, width = picture.shape
-    markers = np.ones((height, width), np.int32)
-    grown = [item for item in kept if item.objectness > 0.15][:24]
-    for item in reversed(grown):
-        reach = round(3 + 0.22 * math.sqrt(item.mask.size))
-        window = np.s_[
-            max(item.y0 - reach, 0) : item.y1 + reach, max(item.x0 - reach, 0) : item.x1 + reach
-        ]
-        unsure = markers[window]
-        unsure[picture.saliency[window] < 2.0] = 0
-    for number, item in reversed(list(enumerate(grown, start=2))):
-        core = cv2.erode(item.mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
-        view = markers[item.y0 : item.y1, item.x0 : item.x1]
-        view[(core > 0) if core.any() else item.mask] = number
-    cv2.watershed(picture.rgb, markers)
-    found = []
-    for number, item in enumerate(grown, start=2):
-        mask = _closed((markers == number).astype(np.uint8))
-        region = max(_components(mask, picture.shape), key=lambda each: each.area, default=None)
-        if region is not None and region.area < 3 * item.area:
-            found.append(_measure(picture, region, (), f"{item.cue}, grown to its edges"))
-    return found
-
-
-def _masks(picture: Picture) -> Iterator[tuple[str, tuple[str, ...], NDArray[np.uint8]]]:
-    """Yield (cue, colour family, (h, w) uint8 mask)."""
-    salient = cv2.dilate((picture.saliency > 0.2).astype(np.uint8), np.ones((3, 3), np.uint8))
-    yield "salient", (), _closed(cv2.erode(salient, np.ones((3, 3), np.uint8)))
-    moving = np.hypot(picture.velocity[..., 0], picture.velocity[..., 1])
-    mask = (moving > 2.5 * picture.speed_noise).astype(np.uint8)
-    yield "moving", (), cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    for family in _FAMILIES:
-        share = picture.names[..., INDEX[family[0]]].astype(np.uint16)
-        for name in family[1:]:
-            share += picture.names[..., INDEX[name]]
-        mask = (share > 127).astype(np.uint8)
-        covered = int(mask.sum()) / mask.size
-        if covered < _MIN_AREA_FRACTION:
-            continue
-        yield "colour", family, _closed(mask & salient)
-        if covered < 0.6:
-            yield "plain colour", family, _closed(mask)
-
-
-def _closed(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Region:
-    x0: int
-    y0: int
-    mask: Mask
-    area: int
+class _Surround:
+    """A region's parts in a window of the picture, each (h, w) bool.
+
+    `core` is inside, clear of the edge; `outline` straddles it; `near` is a narrow band around,
+    `wide` a broad one.
+    """
+
+    window: tuple[slice, slice]
+    core: Mask
+    outline: Mask
+    near: Mask
+    wide: Mask
 
 
-def _components(mask: NDArray[np.uint8], shape: tuple[int, int]) -> Iterator[_Region]:
-    """Connected regions of a fitting size, small holes filled."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    total = shape[0] * shape[1]
-    large = np.flatnonzero(stats[1:count, cv2.CC_STAT_AREA] >= _MIN_AREA_FRACTION * total) + 1
-    order = large[np.argsort(-stats[large, cv2.CC_STAT_AREA], kind="stable")][:14]
-    for label in order:
-        x, y, w, h, area = (int(value) for value in stats[label])
-        if area > _MAX_AREA_FRACTION * total or min(w, h) < 3:
-            continue
-        crop = _without_small_holes(labels[y : y + h, x : x + w] == label, area)
-        yield _Region(x, y, crop, int(crop.sum()))
-
-
-def _without_small_holes(mask: Mask, area: int) -> Mask:
-    """Fill holes of less than a tenth of the region: dots, highlights, noise; not a ring's."""
-    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    if count <= 2:
-        return mask
-    small = stats[:, cv2.CC_STAT_AREA] < 0.1 * area
-    small[0] = small[labels[0, 0]] = False
-    filled: Mask = mask | small[labels[1:-1, 1:-1]]
-    return filled
-
-
-def _measure(picture: Picture, region: _Region, family: Sequence[str], cue: str) -> Candidate:
+def _surround(picture: Picture, region: Region) -> _Surround:
     height, width = picture.shape
-    pad = 4
+    breadth = int(np.clip(0.3 * math.sqrt(region.area), 3, 12))
+    pad = breadth + 2
     left, top = max(region.x0 - pad, 0), max(region.y0 - pad, 0)
     bottom = min(region.y0 + region.mask.shape[0] + pad, height)
     right = min(region.x0 + region.mask.shape[1] + pad, width)
-    window = np.s_[top:bottom, left:right]
     inside = np.zeros((bottom - top, right - left), np.uint8)
-    oy, ox = region.y0 - top, region.x0 - left
-    inside[oy : oy + region.mask.shape[0], ox : ox + region.mask.shape[1]] = region.mask
-    core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderValue=1) > 0
-    if core.sum() < 0.25 * region.area:
+    y, x = region.y0 - top, region.x0 - left
+    inside[y : y + region.mask.shape[0], x : x + region.mask.shape[1]] = region.mask
+    eroded = cv2.erode(inside, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    grown = cv2.dilate(inside, _SQUARE)
+    clear = grown == 0
+    near = (cv2.dilate(grown, np.ones((5, 5), np.uint8)) > 0) & clear
+    side = 2 * breadth + 1
+    wide = (cv2.dilate(grown, np.ones((side, side), np.uint8)) > 0) & clear
+    core = eroded > 0
+    if np.count_nonzero(core) < 0.25 * region.area:
         core = inside > 0
-    near = cv2.dilate(inside, np.ones((3, 3), np.uint8))
-    around = (cv2.dilate(near, np.ones((5, 5), np.uint8)) > 0) & (near == 0)
-    names = picture.names[window][core].mean(axis=0, dtype=np.float32) / 255.0
-    members = [INDEX[name] for name in family] or _own_family(names)
+    return _Surround(np.s_[top:bottom, left:right], core, (grown > 0) & (eroded == 0), near, wide)
+
+
+def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) -> Candidate:
+    """Measure a region.
+
+    Args:
+        least_stands_out: Of the part that it was grown from, which still stands out in it.
+    """
+    parts = _surround(picture, region)
+    names_map = picture.names[parts.window]
+    names = names_map[parts.core].mean(axis=0, dtype=np.float32) / 255.0
+    members = [INDEX[name] for name in _own_family(names, region.family)]
     purity = min(float(names[members].sum()), 1.0)
-    outline = (near > 0) & (cv2.erode(inside, np.ones((3, 3), np.uint8), borderValue=1) == 0)
-    objectness = _objectness(picture, window, core, around, outline)
-    velocity = np.median(picture.velocity[window][core], axis=0)
+    foreign = names_map[parts.wide][:, members].sum(axis=1, dtype=np.uint16) <= 127
+    contrast = float(foreign.mean()) if foreign.size else 0.0
+    edges = picture.edges[parts.window][parts.outline]
+    closed = float(edges.mean()) if edges.size else 0.0
+    motion, against = _motion(picture, parts)
+    salient = picture.saliency[parts.window]
+    values = salient[parts.core]
+    # The better half: a pattern's second tone may well be the ground's.
+    rare = float(values[values >= np.median(values)].mean())
+    ground = 1.0 - float(salient[parts.near].mean()) if parts.near.any() else 0.0
+    stands_out = max(
+        rare, 0.4 * contrast * closed, 0.4 * against * (0.5 + 0.5 * contrast), least_stands_out
+    )
+    objectness = (0.15 + 0.85 * stands_out) * (0.25 + 0.75 * ground) * (0.1 + 0.9 * closed**2)
+    height, width = picture.shape
     return Candidate(
-        region.x0, region.y0, region.mask, region.area, names,
-        picture.lab[window][core].mean(axis=0), purity,
-        objectness * math.sqrt(purity),
-        (float(velocity[0]), float(velocity[1])),
-        _sides(region, width, height), cue,
-    )  # fmt: skip
+        region=region,
+        names=names,
+        lab=picture.lab[parts.window][parts.core].mean(axis=0),
+        purity=purity,
+        stands_out=stands_out,
+        objectness=objectness * purity**2,
+        velocity=motion,
+        sides=_sides(region, width, height),
+    )
 
 
-def _objectness(
-    picture: Picture, window: tuple[slice, slice], core: Mask, around: Mask, outline: Mask
-) -> float:
-    """In [0, 1]: its better half is salient, what is around is not, and an edge goes all round."""
-    salient = picture.saliency[window]
-    values = salient[core]
-    within = float(values[values >= np.median(values)].mean())
-    ground = 1.0 - float(salient[around].mean()) if around.any() else 0.0
-    closed = float(picture.edges[window][outline].mean()) if outline.any() else 0.0
-    return (0.15 + 0.85 * within) * (0.25 + 0.75 * ground) * (0.1 + 0.9 * closed)
+def _motion(picture: Picture, parts: _Surround) -> tuple[tuple[float, float], float]:
+    """Velocity in pixels per second, and how far it is not its surround's, in [0, 1]."""
+    velocity = picture.velocity[parts.window]
+    own = np.median(velocity[parts.core], axis=0)
+    behind = np.median(velocity[parts.wide], axis=0) if parts.wide.any() else own
+    against = float(np.hypot(*(own - behind))) / picture.shape[1]
+    known = np.isfinite(picture.speed_noise)
+    return (float(own[0]), float(own[1])), min(against / _MOTION_CONTRAST, 1.0) if known else 0.0
 
 
-def _own_family(names: FloatArray) -> list[int]:
-    """The colour family that explains most of a region that was not found by colour."""
-    best = max(_FAMILIES, key=lambda family: _explains(names, family))
-    return [INDEX[name] for name in best]
+def _own_family(names: FloatArray, found_by: tuple[str, ...]) -> tuple[str, ...]:
+    """The colour family that explains most of a region; one of the family it was found by."""
+    fitting = [family for family in FAMILIES if set(family) >= set(found_by)]
+    return max(fitting or FAMILIES, key=lambda family: _explains(names, family))
 
 
 def _explains(names: FloatArray, family: Sequence[str]) -> float:
     return float(sum(names[INDEX[name]] for name in family)) - 0.05 * len(family)
 
 
-def _sides(region: _Region, width: int, height: int) -> frozenset[str]:
+def _sides(region: Region, width: int, height: int) -> frozenset[str]:
     touches = {
         "left": region.x0 <= 0,
         "top": region.y0 <= 0,
@@ -331,10 +244,12 @@ def _distinct(item: Candidate, better: Candidate) -> bool:
 
 def _is_fragment(item: Candidate, larger: Candidate) -> bool:
     """Whether a region is a speck of another one's pattern: inside its box, of a kindred colour."""
-    if 3 * item.area > larger.area or larger.objectness < 0.2:
+    if 3 * item.area > larger.area or larger.objectness < 0.2 or len(larger.sides) > 1:
+        return False
+    if larger.area < 0.25 * larger.mask.size or item.objectness > 1.5 * larger.objectness:
         return False
     width = min(item.x1, larger.x1 + 1) - max(item.x0, larger.x0 - 1)
     height = min(item.y1, larger.y1 + 1) - max(item.y0, larger.y0 - 1)
     if min(width, height) <= 0 or width * height < 0.75 * item.mask.size:
         return False
-    return float(np.minimum(item.names @ _KINSHIP, larger.names @ _KINSHIP).sum()) > 0.35
+    return float(np.minimum(item.names @ KINSHIP, larger.names @ KINSHIP).sum()) > 0.35

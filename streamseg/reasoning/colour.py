@@ -49,9 +49,43 @@ _KIN: dict[str, dict[str, float]] = {
     "white": {"white": 1.0, "gray": 0.25, "beige": 0.2},
     "gray": {"gray": 1.0, "white": 0.35, "black": 0.35},
     "black": {"black": 1.0, "gray": 0.3},
-    "colourful": {name: 1.0 for name in NAMES[:8]},
+    "colourful": dict.fromkeys(NAMES[:8], 1.0),
 }
 """For a colour word, how far each name answers to it: nobody draws the border in the same place."""
+
+
+FAMILIES: tuple[tuple[str, ...], ...] = (
+    *((name,) for name in NAMES),
+    ("orange", "brown"),
+    ("orange", "red"),
+    ("orange", "yellow"),
+    ("yellow", "brown", "beige"),
+    ("brown", "black"),
+    ("pink", "purple"),
+    ("blue", "purple"),
+    ("cyan", "blue"),
+    ("green", "cyan"),
+    ("white", "gray"),
+    ("white", "beige"),
+    ("white", "pink"),
+    ("gray", "black"),
+    ("white", "gray", "black"),
+)
+"""Names that one object's lit and shaded parts, or its two tones, may have."""
+
+
+def _kinship() -> FloatArray:
+    """(13, 13): a name counts also as the names that stand with it in a family."""
+    near = np.eye(len(NAMES), dtype=np.float32)
+    for family in FAMILIES:
+        for one in family:
+            for other in family:
+                near[INDEX[one], INDEX[other]] = max(near[INDEX[one], INDEX[other]], 0.7)
+    return near
+
+
+KINSHIP = _kinship()
+"""(13, 13) float32: how far each name may be another's lit or shaded side."""
 
 
 def lightness(rgb: Image) -> FloatArray:
@@ -83,6 +117,11 @@ def word_weights(word: str) -> FloatArray:
     for name, weight in _KIN[word].items():
         weights[INDEX[name]] = weight
     return weights
+
+
+def kin_of(word: str) -> frozenset[str]:
+    """The names that clearly answer to a colour word."""
+    return frozenset(name for name, weight in _KIN[word].items() if weight >= 0.35)
 
 
 @cache

@@ -68,7 +68,7 @@ def _residual(target: Gray, picture: Gray) -> tuple[FloatArray, float]:
 
 
 @cache
-def _dis() -> Any:  # noqa: ANN401 - OpenCV's classes have no types
+def _dis() -> Any:
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow.setFinestScale(1)
     return flow

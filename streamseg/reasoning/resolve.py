@@ -45,7 +45,9 @@ def resolve(view: View, phrase: Phrase, limit: int) -> Resolution:
         taken = resolve(view, other, len(view))
         scores[taken.scores >= ACCEPT] = 0.0
         reasons.append(f"left out: {_listed(taken.chosen)} as {other}")
-    able = [k for k in np.argsort(-scores, kind="stable").tolist() if scores[k] >= ACCEPT]
+    # Among those that answer, what is more of an object is more likely meant.
+    order = np.argsort(-scores * np.sqrt(view.prominence), kind="stable")
+    able = [k for k in order.tolist() if scores[k] >= ACCEPT]
     reasons.append(f"{len(able)} answer to it: {_listed(able)}" if able else "none answers to it")
     chosen = _choose(view, phrase, scores, able, limit, reasons)
     return Resolution(chosen, scores, reasons)
@@ -104,12 +106,13 @@ def _choose(
     chosen = able
     if chosen and (orders := _comparisons(phrase)):
         # Only those about as good as the best may compete: a speck is no "smallest ball".
-        chosen = [k for k in able if scores[k] >= 0.6 * scores[able[0]]]
+        best = float(scores[able].max())
+        chosen = [k for k in able if scores[k] >= 0.6 * best]
         for order in orders:
             chosen = sorted(chosen, key=_along(view, order.axis))[order.rank - 1 :]
             reasons.append(f"{order}: order {_listed(chosen)}")
     if phrase.count == ALL:
-        chosen = [k for k in chosen if scores[k] >= 0.5 * scores[able[0]]]
+        chosen = [k for k in chosen if scores[k] >= 0.5 * float(scores[able].max())]
     return chosen[:count]
 
 

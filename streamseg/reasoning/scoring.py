@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from streamseg.reasoning import shape as outline
 from streamseg.reasoning import texture
-from streamseg.reasoning.candidates import Candidate, Picture
+from streamseg.reasoning.candidates import Candidate
 from streamseg.reasoning.colour import word_weights
 from streamseg.reasoning.grammar import Attribute
+from streamseg.reasoning.picture import Picture
 
 Scores = NDArray[np.float64]
 """(N,) in [0, 1], one for each candidate."""
@@ -81,6 +82,11 @@ class View:
     @cached_property
     def objectness(self) -> Scores:
         return np.asarray([item.objectness for item in self.candidates])
+
+    @cached_property
+    def prominence(self) -> Scores:
+        """How much of an object it is, its size counted."""
+        return np.asarray([item.rank for item in self.candidates])
 
     @property
     def motion_known(self) -> bool:

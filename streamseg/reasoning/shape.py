@@ -46,6 +46,11 @@ def describe(mask: Mask) -> Shape:
     padded = np.pad(mask.astype(np.uint8) * 255, 2)
     big = cv2.resize(padded, None, fx=_ENLARGE, fy=_ENLARGE, interpolation=cv2.INTER_CUBIC)
     solid = (cv2.GaussianBlur(big, (0, 0), 1.5) > 127).astype(np.uint8)
+    # Whiskers (a seam in the ground, a bit of shadow) are no part of the shape.
+    brush = 1 + 2 * round(0.04 * _ENLARGE * math.sqrt(float(np.count_nonzero(mask))))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (brush, brush))
+    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc)
+    solid = opened if opened.any() else solid
     contours, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return Shape(0, 0, 0, 0, 0, max(height, width) / min(height, width), height / width, 0)
