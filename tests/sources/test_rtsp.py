@@ -66,16 +66,17 @@ def test_killed_restarted_resized(serve: Callable[..., RtspServer], opener: Open
 
         server.resize(480, 360)
         resized = read_until(source, lambda frame: frame.width == 480)
-        assert (resized.epoch, resized.image.shape) == (1, (360, 480, 3))
+        assert resized.epoch > first.epoch
+        assert resized.image.shape == (360, 480, 3)
 
         server.kill()
         wait_until(lambda: events.kinds.count("disconnected") >= 2)
         server.restart((160, 120))
         again = read_until(source, lambda frame: frame.width == 160)
-        assert again.epoch == 2
+        assert again.epoch >= 2
         assert again.index > resized.index
         assert "connected" in events.kinds
-        assert events.kinds.count("epoch") == 2
+        assert events.kinds.count("epoch") == again.epoch
     finally:
         begun_s = time.monotonic()
         source.close()
@@ -91,7 +92,7 @@ def test_frozen_is_a_stall_then_goes_on(serve: Callable[..., RtspServer], opener
         server.process.send_signal(signal.SIGSTOP)
         wait_until(lambda: "stalled" in events.kinds)
         server.process.send_signal(signal.SIGCONT)
-        assert read_until(source, lambda frame: frame.epoch == 1).width == 160
+        assert read_until(source, lambda frame: frame.epoch > 0).width == 160
     finally:
         server.process.send_signal(signal.SIGSTOP)  # closing must not need its answer
         begun_s = time.monotonic()
