@@ -210,7 +210,7 @@ class Trigger:
     ) -> tuple[TriggerReason | None, str]:
         age_s = signals.grounding_age_s
         if age_s is None or not signals.n_live:
-            return None, ""
+            return None, f"{signals.n_live} tracked"
         # An answer that refreshed nothing leaves the age as it is: count from the asking too.
         left_s = self._config.refresh_s - min(age_s, now_s - self._asked_s)
         if left_s > 0:

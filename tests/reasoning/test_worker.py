@@ -135,6 +135,17 @@ def test_one_process_answers_many_and_the_slab_grows_for_larger_pictures(make: M
     assert worker.pid == first_pid
 
 
+def test_the_reasoner_that_the_config_names_answers_from_its_process(make: Make) -> None:
+    image = np.full((180, 320, 3), 120, np.uint8)
+    image[60:120, 200:260] = (200, 20, 30)
+    image[60:120, 40:100] = (20, 40, 200)
+    worker = make(factory=None)
+    reply = ask(worker, "the red square", target=Frame(0, 0, 0, image))
+    assert reply.error is None
+    assert reply.grounding is not None
+    assert reply.grounding.targets[0].box == pytest.approx((200, 60, 260, 120), abs=4)
+
+
 def test_nothing_there_is_an_answer(make: Make) -> None:
     reply = ask(make(), "none")
     assert reply.error is None
