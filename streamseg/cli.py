@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streamseg.types import Event
 
 USAGE_EXIT_CODE = 2
-PROGRESS_EVENTS = ("grounded", "track_")
+PROGRESS_EVENTS = ("grounded", "track_", "decoder")
 """Kinds of event that all goes well with: worth a line on a terminal only."""
 
 _HELP = """A live picture and a sentence in, a mask per frame out, in real time.

@@ -146,6 +146,14 @@ def test_an_unwritable_folder_is_refused_before_the_first_frame(
     assert "cannot write to the output folder" in err
 
 
+def test_a_file_that_is_no_video_fails_in_one_line(streamseg: Call, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"not a video" * 100)
+    code, out, err = streamseg("run", "-s", str(tmp_path / "clip.mp4"), "-q", "x")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "clip.mp4" in err
+
+
 def test_debug_adds_the_traceback(streamseg: Call) -> None:
     code, _, err = streamseg("run", "-s", SCENE, "-q", "", "--debug")
     assert code == 2
