@@ -20,12 +20,15 @@ class Part:
         inputs: Example inputs. They define order, static shapes and dtypes, and hold values
             that make sense: the parity gate compares on them.
         outputs: Names, in the order that the module returns them.
+        exact: Names of inputs and outputs that are float32 in every precision. A module
+            brings such an input to its weights' dtype itself, where it can stand it.
     """
 
     name: str
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
+    exact: frozenset[str] = frozenset()
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
