@@ -41,6 +41,8 @@ class Network(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    def eval(self) -> Any: ...
+
     def encode_key(self, image: Tensor) -> Features: ...
 
     def encode_value(
@@ -58,11 +60,12 @@ class XMemPropagator:
     """Carries the masks of several objects through a video.
 
     Args:
-        network: Shared between propagators, never changed.
+        network: Shared between propagators; put in evaluation mode, else never changed.
         memory: Sizes and rhythm, by the paper's names.
     """
 
     def __init__(self, network: Network, memory: MemoryConfig | None = None) -> None:
+        network.eval()  # batch statistics of one picture would be another network
         self._network = network
         self._config = memory or MemoryConfig()
         self.reset()

@@ -173,6 +173,15 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(network, image, masks,
     assert propagator.ids == ()
 
 
+def test_a_network_fresh_from_training_is_put_in_evaluation_mode(network):
+    trained = selftest_xmem().train()
+    ours, theirs = XMemPropagator(trained, SMALL), XMemPropagator(network, SMALL)
+    assert not trained.training
+    for propagator in (ours, theirs):
+        propagator.step(pictures(2)[0], square(4), [1])
+    assert torch.equal(ours.step(pictures(2)[1]), theirs.step(pictures(2)[1]))
+
+
 def test_another_size_needs_a_reset(network):
     propagator = XMemPropagator(network, SMALL)
     propagator.step(torch.zeros(3, H, W), square(3), [1])
