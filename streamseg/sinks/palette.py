@@ -14,7 +14,7 @@ Colour = tuple[int, int, int]
 """Red, green, blue in [0, 255]."""
 
 GOLDEN_RATIO = 0.618033988749895
-_FIRST_HUE = 0.56
+_FIRST_HUE = 0.87
 
 STATE_COLOURS: dict[TrackState, Colour] = {
     TrackState.SEARCHING: (120, 144, 168),
