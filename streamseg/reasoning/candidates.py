@@ -26,6 +26,8 @@ _GROWN = 24
 _SQUARE = np.ones((3, 3), np.uint8)
 _MOTION_CONTRAST = 0.05
 """Speed against its surround, in widths per second, that makes anything stand out."""
+_LEAST_BODY = 0.15
+"""A region with less body is a line or a shell, such as the blurred edge around an object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +127,7 @@ class _Surround:
     """A region's parts in a window of the picture, each (h, w) bool.
 
     `core` is inside, clear of the edge; `outline` straddles it; `near` is a narrow band around,
-    `wide` a broad one.
+    `wide` a broad one. `body` is the share of the region that is not its edge.
     """
 
     window: tuple[slice, slice]
@@ -133,6 +135,7 @@ class _Surround:
     outline: Mask
     near: Mask
     wide: Mask
+    body: float
 
 
 def _surround(picture: Picture, region: Region) -> _Surround:
@@ -152,9 +155,11 @@ def _surround(picture: Picture, region: Region) -> _Surround:
     side = 2 * breadth + 1
     wide = (cv2.dilate(grown, np.ones((side, side), np.uint8)) > 0) & clear
     core = eroded > 0
-    if np.count_nonzero(core) < 0.25 * region.area:
+    body = np.count_nonzero(core) / region.area
+    if body < 0.25:
         core = inside > 0
-    return _Surround(np.s_[top:bottom, left:right], core, (grown > 0) & (eroded == 0), near, wide)
+    window = np.s_[top:bottom, left:right]
+    return _Surround(window, core, (grown > 0) & (eroded == 0), near, wide, body)
 
 
 def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) -> Candidate:
@@ -189,7 +194,7 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
         lab=picture.lab[parts.window][parts.core].mean(axis=0),
         purity=purity,
         stands_out=stands_out,
-        objectness=objectness * purity**2,
+        objectness=objectness * purity**2 * min(parts.body / _LEAST_BODY, 1.0),
         velocity=motion,
         sides=_sides(region, width, height),
     )

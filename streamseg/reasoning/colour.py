@@ -140,7 +140,9 @@ def _memberships(lab: FloatArray) -> FloatArray:
     saturation = chroma / (light + 12.0)
     # Slate and steel are gray to most people: cool hues need more saturation to count.
     least = 0.19 + 0.08 * _within(hue, 190.0, 300.0)
-    coloured = _rise((saturation - least) / 0.035, 0.0, 1.0) * _rise(chroma, 8.0, 1.5)
+    coloured = _rise((saturation - least) / 0.035, 0.0, 1.0) * _rise(
+        chroma - 5.0 * (1.0 - _rise(light, 30.0, 4.0)), 8.0, 1.5
+    )
     shares = np.zeros((len(lab), len(NAMES)), np.float32)
     for name, (start, stop) in _HUE_CENTRES.items():
         shares[:, INDEX[name]] = _within(hue, start, stop)

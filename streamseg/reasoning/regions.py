@@ -112,6 +112,14 @@ def _without_small_holes(mask: Mask, area: int) -> Mask:
     return filled
 
 
+def _holes(mask: Mask) -> Mask:
+    """The middle of what a mask encloses but does not cover."""
+    outside = cv2.copyMakeBorder((~mask).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    _, labels = cv2.connectedComponents(outside, connectivity=4)
+    enclosed = (outside > 0) & (labels != labels[0, 0])
+    return cv2.erode(enclosed.astype(np.uint8), _CROSS)[1:-1, 1:-1] > 0
+
+
 def grow(picture: Picture, regions: Sequence[Region]) -> list[Region | None]:
     """Grow regions to the nearest strong edges, all at once; None for those that leak.
 
@@ -132,9 +140,9 @@ def grow(picture: Picture, regions: Sequence[Region]) -> list[Region | None]:
             region.mask.astype(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0
         )
         bottom, right = region.y0 + region.mask.shape[0], region.x0 + region.mask.shape[1]
-        markers[region.y0 : bottom, region.x0 : right][core > 0 if core.any() else region.mask] = (
-            number
-        )
+        inner = markers[region.y0 : bottom, region.x0 : right]
+        inner[_holes(region.mask)] = 1
+        inner[core > 0 if core.any() else region.mask] = number
     cv2.watershed(picture.rgb, markers)
     grown: list[Region | None] = []
     for number, region in enumerate(regions, start=2):

@@ -14,6 +14,8 @@ from streamseg.reasoning.scoring import Scores, View, rise
 
 ACCEPT = 0.3
 """A candidate below this does not answer to the phrase."""
+_LEAST_PATTERN = 0.2
+"""The most patterned of all is not striped when its stripes are fainter than this."""
 _PLACE_OF_SIDE = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}
 
 
@@ -57,10 +59,14 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
     """The product of the attributes, of what objects look like, and of the nouns' weak priors."""
     scores = _prior(view, phrase)
     colours = [item for item in phrase.attributes if item.kind == "colour" and not item.negated]
-    for attribute in phrase.attributes:
+    # Patterns last: they are told by comparing those that answer to all else.
+    for attribute in sorted(phrase.attributes, key=lambda item: item.kind == "texture"):
         if _is_comparison(attribute, phrase):
             continue
         found = scoring.answers_to(view, attribute, max(1, len(colours)))
+        if found is not None and attribute.kind == "texture" and not attribute.negated:
+            best = float(found[scores >= ACCEPT].max(initial=0.0))
+            found = np.minimum(found / max(best, _LEAST_PATTERN), 1.0)
         if found is None:
             reasons.append(f"no measure for {attribute}, ignored")
             continue

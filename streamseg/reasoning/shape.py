@@ -108,10 +108,10 @@ def answers_to(shape: Shape, word: str) -> float | None:
     """Membership in [0, 1] in a canonical shape word of the lexicon; None when there is no measure."""
     whole = 1.0 - _rise(shape.hole, 0.12, 0.02)
     squat = 1.0 - _rise(shape.elongation, 1.33, 0.05)
-    oval = _rise(shape.ellipse, 0.905, 0.012)
+    oval = _rise(shape.ellipse, 0.89, 0.012)
     boxy = _rise(shape.rectangle, 0.86, 0.012)
     jagged = 1.0 - _rise(shape.solidity, 0.82, 0.02)
-    three = _rise(shape.triangle, 0.80, 0.02) * (1.0 - _rise(shape.rectangle, 0.72, 0.02))
+    three = _rise(shape.triangle, 0.73, 0.015) * (1.0 - _rise(shape.rectangle, 0.72, 0.02))
     measures = {
         "round": oval * squat * whole,
         "ellipse": oval * (1.0 - squat) * whole,

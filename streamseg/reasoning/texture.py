@@ -44,7 +44,7 @@ def describe(image: Image, x0: int, y0: int, mask: Mask, scale: tuple[float, flo
     depth = cv2.distanceTransform(cv2.copyMakeBorder(big, 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[
         1:-1, 1:-1
     ]
-    inner = depth > max(2.0, 0.22 * float(depth.max()))
+    inner = depth > max(2.0, 0.35 * float(depth.max()))
     if np.count_nonzero(inner) < 40:
         return NONE
     gray = cv2.GaussianBlur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (0, 0), 1.0).astype(np.float32)
