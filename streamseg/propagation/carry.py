@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from streamseg.propagation.pictures import FLOW_UNIT, FlowPair, Picture, pixel_grid
 
 Plane = NDArray[np.float32]
+BoxF = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in level-0 pixels."""
+_STRANGENESS = 150.0
+"""Squared grey levels that a match at the end of the search's reach has to be better by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Region:
 
     @classmethod
     def around(
-        cls, box: tuple[float, float, float, float], level: int, picture: Picture
+        cls, box: BoxF, level: int, picture: Picture
     ) -> Region | None:
         """The part of a level-0 `box` that lies in the picture, None if nothing does."""
         height, width = picture.level(level).shape[:2]
@@ -48,6 +52,24 @@ class Region:
         """View of an array that covers the whole level."""
         return plane[self.y : self.y + self.height, self.x : self.x + self.width]
 
+    def resample(self, plane: NDArray[np.float32], target: Region) -> NDArray[np.float32]:
+        """An array over this region, over `target` instead; 0 where this one does not reach."""
+        ratio = 2.0 ** (target.level - self.level)
+        middle = 0.5 * ratio - 0.5
+        place = np.array(
+            [
+                [ratio, 0, target.x * ratio + middle - self.x],
+                [0, ratio, target.y * ratio + middle - self.y],
+            ],
+            np.float32,
+        )
+        mode = cv2.INTER_NEAREST if ratio == 1 else cv2.INTER_LINEAR
+        size = (target.width, target.height)
+        moved: NDArray[np.float32] = cv2.warpAffine(
+            plane, place, size, flags=mode | cv2.WARP_INVERSE_MAP
+        )
+        return moved
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silhouette:
@@ -61,7 +83,7 @@ class Silhouette:
         """In level-0 pixels."""
         return float(self.soft.sum()) * 4.0**self.region.level
 
-    def box(self, threshold: float = 0.5) -> tuple[float, float, float, float] | None:
+    def box(self, threshold: float = 0.5) -> BoxF | None:
         """Level-0 box of what is above the threshold, None when nothing is."""
         x, y, width, height = cv2.boundingRect((self.soft > threshold).view(np.uint8))
         if width == 0:
@@ -72,26 +94,7 @@ class Silhouette:
 
     def at(self, region: Region) -> Plane:
         """Resampled over another region."""
-        if region.level == self.region.level:
-            shift = np.array(
-                [[1, 0, region.x - self.region.x], [0, 1, region.y - self.region.y]], np.float32
-            )
-            mode = cv2.INTER_NEAREST
-        else:
-            ratio = 2.0 ** (region.level - self.region.level)
-            middle = 0.5 * ratio - 0.5
-            shift = np.array(
-                [
-                    [ratio, 0, region.x * ratio + middle - self.region.x],
-                    [0, ratio, region.y * ratio + middle - self.region.y],
-                ],
-                np.float32,
-            )
-            mode = cv2.INTER_LINEAR
-        moved: Plane = cv2.warpAffine(
-            self.soft, shift, (region.width, region.height), flags=mode | cv2.WARP_INVERSE_MAP
-        )
-        return moved
+        return self.region.resample(self.soft, region)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,12 +104,14 @@ class Carried:
     Attributes:
         silhouette: Where the flow, or the search, puts it.
         trust: (h, w) float32 in [0, 1], how far each pixel's motion can be believed.
+        motion: (h, w, 2) float32, level-0 pixels from each pixel back to where it was.
         agreement: Mean trust over the silhouette.
         misfit: Mean absolute RGB difference to where it came from, over the silhouette.
     """
 
     silhouette: Silhouette
     trust: Plane
+    motion: NDArray[np.float32]
     agreement: float
     misfit: float
 
@@ -149,6 +154,8 @@ def _resample(
     places = source * np.float32(ratio)
     places += origin
     soft: Plane = cv2.remap(past.soft, places, None, cv2.INTER_LINEAR)
+    motion = source - pixel_grid(region.height, region.width)
+    motion *= 2.0**region.level
     source += np.array([region.x, region.y], np.float32)
     old = cv2.remap(
         before.level(region.level), source, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
@@ -158,6 +165,7 @@ def _resample(
     return Carried(
         Silhouette(region, soft),
         trust,
+        motion,
         float((soft * trust).sum()) / mass,
         float((soft * difference).sum()) / (3.0 * mass),
     )
@@ -188,10 +196,10 @@ def search(
     guess: tuple[float, float],
     reach: float,
 ) -> tuple[float, float] | None:
-    """Find the object as a whole by template matching.
+    """Find the object as a whole by template matching, coarse to fine.
 
     Args:
-        guess: Expected shift in level-0 pixels.
+        guess: Expected shift in level-0 pixels; of places that fit alike the nearer one wins.
         reach: Search this far around it, level-0 pixels.
 
     Returns:
@@ -201,19 +209,30 @@ def search(
     if box is None:
         return None
     side = min(box[2] - box[0], box[3] - box[1])
-    level = int(np.clip(np.log2(max(side, 1.0) / 8.0), 0, 3))
-    unit = 2.0**level
+    coarsest = int(np.clip(np.log2(max(side, 1.0) / 8.0), 0, 3))
+    shift: tuple[float, float] | None = guess
+    for level in range(coarsest, max(-1, coarsest - 3), -1):
+        if shift is None:
+            return None
+        near = reach if level == coarsest else 3.0 * 2.0**level
+        shift = _match(past, before, now, shift, near, level)
+    return shift
+
+
+def _match(
+    past: Silhouette,
+    before: Picture,
+    now: Picture,
+    guess: tuple[float, float],
+    reach: float,
+    level: int,
+) -> tuple[float, float] | None:
+    """Best whole-pixel shift on one level, in level-0 pixels."""
+    box, unit = past.box(), 2.0**level
+    if box is None:
+        return None
     own = Region.around(box, level, before)
-    window = Region.around(
-        (
-            box[0] + guess[0] - reach,
-            box[1] + guess[1] - reach,
-            box[2] + guess[0] + reach,
-            box[3] + guess[1] + reach,
-        ),
-        level,
-        now,
-    )
+    window = Region.around(grown(shifted(box, guess), reach), level, now)
     if own is None or window is None:
         return None
     if window.width < own.width or window.height < own.height:
@@ -222,5 +241,18 @@ def search(
     cost = cv2.matchTemplate(
         window.of(now), own.of(before), cv2.TM_SQDIFF, mask=cv2.merge([weight, weight, weight])
     )
+    x = np.arange(cost.shape[1], dtype=np.float32) + (window.x - own.x - guess[0] / unit)
+    y = np.arange(cost.shape[0], dtype=np.float32) + (window.y - own.y - guess[1] / unit)
+    cost /= 3.0 * float((weight**2).sum()) + 1.0
+    cost += _STRANGENESS * (unit / reach) ** 2 * (x[None, :] ** 2 + y[:, None] ** 2)
     best = cv2.minMaxLoc(cost)[2]
     return ((best[0] + window.x - own.x) * unit, (best[1] + window.y - own.y) * unit)
+
+
+def grown(box: BoxF, reach: float) -> BoxF:
+    """`reach` more on every side."""
+    return (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
+
+
+def shifted(box: BoxF, shift: tuple[float, float]) -> BoxF:
+    return (box[0] + shift[0], box[1] + shift[1], box[2] + shift[0], box[3] + shift[1])

@@ -24,7 +24,9 @@ def prior(carried: Plane, band: int) -> Plane:
     return ramp
 
 
-def local_evidence(lab: NDArray[np.uint8], carried: Plane, band: int) -> Plane:
+def local_evidence(
+    lab: NDArray[np.uint8], carried: Plane, likely: Plane, band: int
+) -> Plane:
     """Log odds from Gaussian colours of the sure inside and outside within a few bands.
 
     Silent (0) where one of the two is not near, weak where they look alike.
@@ -33,7 +35,9 @@ def local_evidence(lab: NDArray[np.uint8], carried: Plane, band: int) -> Plane:
     reach = (6 * band + 1, 6 * band + 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (band | 1, band | 1))
     inside = cv2.erode(carried, kernel)
+    inside *= likely
     outside = cv2.erode(1.0 - carried, kernel)
+    outside *= 1.1 - likely
     near_in, gap_in, spread_in = _gaussian(colours, inside, reach)
     near_out, gap_out, spread_out = _gaussian(colours, outside, reach)
     odds = gap_out / spread_out

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamseg.config import FlowConfig
 from streamseg.propagation import edges
+from streamseg.propagation.anchor import Anchor
 from streamseg.propagation.appearance import (
     BINS,
     ColourModel,
@@ -29,12 +30,16 @@ from streamseg.propagation.carry import (
     Silhouette,
     carry_by_flow,
     carry_by_shift,
+    grown,
+    shifted,
     search,
 )
 from streamseg.propagation.pictures import FlowPair, Picture
 from streamseg.types import Labels
 
 BoxF = tuple[float, float, float, float]
+import os
+KP,KG,KL,KA,KM=(float(v) for v in os.environ.get('KK','3,0.8,0.5,2.5,1.5').split(','))
 _ROI_PIXELS = 40_000
 """A larger region is worked on at the next pyramid level: bounded work per object."""
 
@@ -55,6 +60,7 @@ class TrackedObject:
     config: FlowConfig
     model: ColourModel
     silhouette: Silhouette | None
+    anchor: Anchor | None
     area: float
     place: BoxF
     score: float = 1.0
@@ -62,7 +68,7 @@ class TrackedObject:
     age: int = 0
     unseen: int = 0
     _agreement: float = 1.0
-    _expected: float = 0.0
+    _visible: float = 1.0
 
     @classmethod
     def from_mask(
@@ -81,12 +87,13 @@ class TrackedObject:
         )
         if width == 0 or region is None:
             model = known.model if known else _blank_model()
-            return cls(config, model, None, 1.0, (0.0, 0.0, 0.0, 0.0), score=0.0, unseen=1)
+            return cls(config, model, None, None, 1.0, (0.0, 0.0, 0.0, 0.0), score=0.0, unseen=1)
         silhouette = Silhouette(region, whole.at(region))
         _, bins = colour_index(region.of(now))
-        model = ColourModel.learn(bins, silhouette.soft, 1.0 - silhouette.soft)
+        model = ColourModel.learn(bins, silhouette.soft, _surroundings(silhouette.soft, 12))
         velocity = known.velocity if known else (0.0, 0.0)
-        return cls(config, model, silhouette, silhouette.area, box, velocity=velocity)
+        anchor = Anchor.of(silhouette)
+        return cls(config, model, silhouette, anchor, silhouette.area, box, velocity=velocity)
 
     def copy(self) -> TrackedObject:
         return replace(self, model=self.model.copy())
@@ -102,7 +109,9 @@ class TrackedObject:
             self._lose()
             return
         self._agreement = carried.agreement
-        self._move(carried.silhouette, frames)
+        if self.anchor is not None:
+            self.anchor = self.anchor.follow(carried)
+        self._move(carried, frames)
         self.silhouette = self._cut(carried, now)
 
     def _carry(
@@ -122,10 +131,11 @@ class TrackedObject:
         if carried.agreement < 0.6 or kept < 0.7 or carried.misfit > 30:
             shift = search(past, before, now, guess, 1.5 * reach)
             if shift is not None:
-                moved = Region.around(_span(_shifted(box, shift), (0, 0), 8.0), past.region.level, now)
+                wide = grown(shifted(box, shift), 8.0)
+                moved = Region.around(wide, past.region.level, now)
                 if moved is not None:
                     rival = carry_by_shift(past, moved, shift, before, now)
-                    if rival.misfit < 0.75 * carried.misfit and rival.silhouette.area > 0.5 * past.area:
+                    if rival.misfit < carried.misfit:
                         carried = rival
         return self._trim(carried, now)
 
@@ -137,21 +147,27 @@ class TrackedObject:
         region = _work_region(box, 3 * self.config.band, now)
         if region is None:
             return None
-        wide = Silhouette(carried.silhouette.region, carried.trust)
+        wide = carried.silhouette.region
         return replace(
             carried,
             silhouette=Silhouette(region, carried.silhouette.at(region)),
-            trust=wide.at(region),
+            trust=wide.resample(carried.trust, region),
+            motion=wide.resample(carried.motion, region),
         )
 
-    def _move(self, arrived: Silhouette, frames: int) -> None:
-        box = arrived.box(0.5)
+    def _move(self, carried: Carried, frames: int) -> None:
+        """Note where it is now and how fast it goes."""
+        box = carried.silhouette.box(0.5)
         if box is None:
             return
-        dx = 0.5 * (box[0] + box[2] - self.place[0] - self.place[2]) / frames
-        dy = 0.5 * (box[1] + box[3] - self.place[1] - self.place[3]) / frames
-        self.velocity = (0.5 * self.velocity[0] + 0.5 * dx, 0.5 * self.velocity[1] + 0.5 * dy)
         self.place = box
+        mass = float(carried.silhouette.soft.sum())
+        back = np.einsum("ij,ijk->k", carried.silhouette.soft, carried.motion) / max(mass, 1.0)
+        keep = 0.5 if self.age > 1 else 0.0
+        self.velocity = (
+            keep * self.velocity[0] - (1 - keep) * float(back[0]) / frames,
+            keep * self.velocity[1] - (1 - keep) * float(back[1]) / frames,
+        )
 
     def _cut(self, carried: Carried, now: Picture) -> Silhouette:
         region, soft = carried.silhouette.region, carried.silhouette.soft
@@ -160,13 +176,17 @@ class TrackedObject:
             return Silhouette(region, np.clip(soft * 1.4 - 0.2, 0.0, 1.0))
         lab, bins = colour_index(region.of(now))
         odds = edges.prior(soft, band)
-        odds *= 4.0 * (0.4 + 0.6 * carried.trust)
-        odds += 0.5 * self.model.ratio.take(bins)
-        odds += 0.5 * edges.local_evidence(lab, soft, band)
+        odds *= KP * (0.4 + 0.6 * carried.trust)
+        ratio = self.model.ratio.take(bins)
+        odds += KG * ratio
+        odds += KL * edges.local_evidence(lab, soft, likelihood(ratio), band)
+        if self.anchor is not None:
+            shape = edges.prior(self.anchor.at(region), 2)
+            odds += self.anchor.faith * (KA * np.minimum(shape, 0) + KM * np.maximum(shape, 0))
         np.clip(odds, -4, 4, out=odds)
         guide = edges.contrast_guide(lab, soft)
         odds = edges.snap(odds, guide, max(2, band // 2), 40.0)
-        return Silhouette(region, _clean(likelihood(2.0 * odds), soft))
+        return Silhouette(region, _clean(likelihood(2.0 * odds), soft, self.area / 4.0**region.level))
 
     def settle(self, now: Picture, others: Sequence[Silhouette]) -> None:
         """After the competition for pixels: judge what is left, learn from it or let it go."""
@@ -175,6 +195,8 @@ class TrackedObject:
         soft = self.silhouette.soft
         area = self.silhouette.area
         visible = area / max(self.area, 1.0)
+        if self.anchor is not None:
+            self._visible = area / max(self.anchor.shown(now), 1.0)
         if visible < 0.05 or area < 12.0:
             self._lose()
             return
@@ -191,11 +213,15 @@ class TrackedObject:
         if self.score < 0.15:
             self._lose()
             return
-        around = histogram(bins, 1.0 - soft)
+        around = histogram(bins, _surroundings(soft, 12))
         sure = self.score > 0.6 and visible > 0.6
         self.model.follow(own if sure else None, around, 0.05)
-        rate = 0.1 if visible > 1 else (0.03 if sure else 0.0)
+        rate = 0.02 if sure or visible > 1 else 0.0
         self.area += rate * (area - self.area)
+        if self.anchor is not None and sure:
+            self.anchor = self.anchor.correct(self.silhouette)
+            if area > 0.8 * self.anchor.area:
+                self.anchor = self.anchor.renew(self.silhouette, self.age)
 
     def _lose(self) -> None:
         self.silhouette = None
@@ -275,32 +301,49 @@ def _work_region(box: BoxF, margin: int, now: Picture) -> Region | None:
 
 def _span(box: BoxF, shift: tuple[float, float], reach: float) -> BoxF:
     """Box that holds `box` before and after `shift`, and `reach` more on every side."""
-    return (
-        box[0] + min(0.0, shift[0]) - reach,
-        box[1] + min(0.0, shift[1]) - reach,
-        box[2] + max(0.0, shift[0]) + reach,
-        box[3] + max(0.0, shift[1]) + reach,
+    moved = shifted(box, shift)
+    joined = (
+        min(box[0], moved[0]), min(box[1], moved[1]), max(box[2], moved[2]), max(box[3], moved[3])
+    )  # fmt: skip
+    return grown(joined, reach)
+
+
+def _clean(
+    soft: NDArray[np.float32], carried: NDArray[np.float32], usual: float
+) -> NDArray[np.float32]:
+    """Drop islands that are small, or unknown to the carried mask, or too much beside the rest.
+
+    Args:
+        usual: Pixels that the object usually has: when another thing of its colour has touched
+            it and left, the piece that has its size is the object.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (soft > 0.5).view(np.uint8), connectivity=4
     )
-
-
-def _shifted(box: BoxF, shift: tuple[float, float]) -> BoxF:
-    return (box[0] + shift[0], box[1] + shift[1], box[2] + shift[0], box[3] + shift[1])
-
-
-def _clean(soft: NDArray[np.float32], carried: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Drop islands that are small or that the carried mask knows nothing of."""
-    hard = (soft > 0.5).view(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(hard, connectivity=4)
     if count <= 2:
         return soft
     areas = stats[:, cv2.CC_STAT_AREA].astype(np.float32)
-    areas[0] = 0
-    known = np.bincount(labels.ravel(), (carried > 0.5).ravel(), count)
-    drop = (areas < 0.05 * areas.max()) | (known < 0.2 * areas)
+    known = np.bincount(labels.ravel(), (carried > 0.5).ravel(), count) / areas
+    areas[0] = known[0] = 0.0
+    likeness = known * np.minimum(areas, usual) / np.maximum(areas, usual)
+    keep = np.zeros(count, np.bool_)
+    total, least = 0.0, 0.03 * float(areas.max())
+    for piece in np.argsort(-likeness):
+        area = float(areas[piece])
+        if area > least and known[piece] >= 0.2 and (not total or total + area <= 1.1 * usual):
+            keep[piece] = True
+            total += area
+    drop = ~keep
     drop[0] = False
-    if not drop.any():
-        return soft
     return np.where(drop[labels], np.float32(0), soft)
+
+
+def _surroundings(soft: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    """(h, w) weights of the pixels around, those close by (shadows, neighbours) most of all."""
+    near: NDArray[np.float32] = cv2.blur(soft, (2 * reach + 1, 2 * reach + 1))
+    near += 0.05
+    near *= 1.0 - soft
+    return near
 
 
 def _blank_model() -> ColourModel:
