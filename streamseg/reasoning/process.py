@@ -16,6 +16,9 @@ from streamseg.reasoning.wire import MAX_LINE_BYTES
 
 LAST_WORDS_BYTES = 4096
 STOP_GRACE_S = 0.25
+"""Between closing its input and killing it."""
+DEATH_GRACE_S = 0.75
+"""Between the end of its output and its own; an interpreter takes a while to fold up."""
 
 
 class ProcessError(Exception):
@@ -168,14 +171,14 @@ class WorkerProcess:
     def _death(self) -> ProcessError:
         """How it ended, with the last line it wrote to its standard error."""
         try:
-            code = self._process.wait(STOP_GRACE_S)
+            code = self._process.wait(DEATH_GRACE_S)
+            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
         except subprocess.TimeoutExpired:
-            return ProcessError("closed its output")
+            how = "closed its output"
         os.set_blocking(self._stderr.fileno(), False)
         with contextlib.suppress(BlockingIOError, KeyError):
             while self._hear_last_words():
                 pass
-        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
         words = self._last_words.decode(errors="replace").strip().splitlines()
         return ProcessError(f"{how}: {words[-1][:300]}" if words else how)
 

@@ -105,7 +105,7 @@ def test_pixels_and_words_cross_and_the_answer_comes_back(make: Make) -> None:
         token_budget=33,
     )
     worker.submit(asked, tag=12)
-    assert worker.busy
+    busy_before = worker.busy
     reply = worker.wait(PATIENCE_S)
     assert reply is not None
     assert reply.error is None
@@ -119,7 +119,7 @@ def test_pixels_and_words_cross_and_the_answer_comes_back(make: Make) -> None:
         f"target=7; segment=[7, 9]; references=[1, 9]; means={means}; "
         f"mode=fast budget=33; niceness={min(os.nice(0) + 5, 19)}"
     )
-    assert not worker.busy
+    assert (busy_before, worker.busy) == (True, False)
     assert worker.poll() is None
 
 
@@ -208,11 +208,11 @@ def test_a_broken_process_costs_an_error_and_is_replaced(
 
 
 def test_a_hang_is_ended_at_the_deadline(make: Make) -> None:
-    worker = make(deadline_s=0.2)
+    worker = make(deadline_s=1.0)
     assert worker.wait_ready(PATIENCE_S)
     pid = worker.pid
     reply = ask(worker, "hang")
-    assert "did not answer within 0.2 s (reasoning.deadline_s)" in (reply.error or "")
+    assert "did not answer within 1 s (reasoning.deadline_s)" in (reply.error or "")
     assert pid is not None
     assert dead(pid)
     assert ask(worker, "x").error is None
@@ -245,7 +245,7 @@ def test_the_newest_request_wins_and_the_older_answer_is_dropped(make: Make) -> 
 
 
 def test_a_request_behind_a_cancelled_hang_is_served_after_the_deadline(make: Make) -> None:
-    worker = make(deadline_s=0.3)
+    worker = make(deadline_s=1.0)
     assert worker.wait_ready(PATIENCE_S)
     worker.submit(request("hang"), tag=1)
     time.sleep(0.05)
@@ -283,7 +283,7 @@ def test_wait_gives_up(make: Make) -> None:
 def test_crash_after_crash_means_degraded_and_then_it_is_tried_again(
     make: Make, events: list[Event]
 ) -> None:
-    worker = make("scripted", crash_limit=3, degraded_retry_s=0.6)
+    worker = make("scripted", crash_limit=3, degraded_retry_s=1.0)
     for _ in range(3):
         assert ask(worker, "crash").error is not None
     assert worker.state == "degraded"

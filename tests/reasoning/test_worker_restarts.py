@@ -54,5 +54,8 @@ def test_the_wait_is_never_longer_than_the_longest_configured(
     restarts, now_s = Restarts(CONFIG), 0.0
     for crashed, step_s in history:
         now_s += step_s
-        restarts.crashed(now_s) if crashed else restarts.answered()
+        if crashed:
+            restarts.crashed(now_s)
+        else:
+            restarts.answered()
         assert 0 <= restarts.wait_s(now_s) <= max(CONFIG.degraded_retry_s, CONFIG.restart_cap_s)
