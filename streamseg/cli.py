@@ -184,7 +184,8 @@ def run(
     """
     from streamseg import config as configs
     from streamseg import sinks
-    from streamseg.pipeline import StreamSegmenter, check_query
+    from streamseg.inbox import check_query
+    from streamseg.pipeline import StreamSegmenter
 
     changes = [*(overrides or []), *(["source.realtime=true"] if realtime else [])]
     settings = configs.load(config, changes)

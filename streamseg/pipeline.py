@@ -10,10 +10,8 @@ it and the run is a pure function of its input.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Self
@@ -25,12 +23,13 @@ from streamseg import propagation, segmentation
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
-from streamseg.errors import QueryError, SourceError
+from streamseg.errors import SourceError
+from streamseg.inbox import Inbox, check_query
 from streamseg.keyframes.watch import KeyframeWatch, Look
 from streamseg.propagation.catchup import CatchUp, Job
-from streamseg.propagation.tracks import Candidate, Merge, TrackBook
+from streamseg.propagation.tracks import Merge, TrackBook, without
 from streamseg.reasoning import GroundingRequest
-from streamseg.reasoning.worker import ReasoningWorker, Reply
+from streamseg.reasoning.dialogue import Dialogue, Question
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
 from streamseg.sources import Source, StreamEnded, open_source
@@ -55,8 +54,6 @@ OnEvent = Callable[[Event], None]
 
 READ_TIMEOUT_S = 0.25
 """How often a silent source lets the loop see that it was stopped."""
-START_TIMEOUT_S = 30.0
-"""How long a file waits, besides the deadline, for a reasoner that is still being loaded."""
 
 
 class StreamSegmenter:
@@ -76,7 +73,7 @@ class StreamSegmenter:
         self.config = config
         self._segmenter = segmentation.build(config.segmentation)
         self._propagator = propagation.build(config.propagation)
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._run: _Run | None = None
         self._summary: dict[str, Any] = {}
 
@@ -125,12 +122,13 @@ class StreamSegmenter:
             if isinstance(source, str):
                 source = open_source(source, self.config.source, RealClock(), on_event or _ignore)
             stack.callback(source.close)
+            self._inbox.start(query)
             run = self._run = _Run(
                 self.config,
                 self._segmenter,
                 self._propagator,
                 source,
-                self._inbox.start(query),
+                self._inbox,
                 clock or (RealClock() if source.info.live else VirtualClock()),
                 on_event or _ignore,
             )
@@ -182,71 +180,6 @@ class StreamSegmenter:
         self._propagator.remove(self._propagator.ids)
 
 
-def check_query(text: str, limit: int) -> None:
-    """
-    Raises:
-        QueryError: An empty or over-long query.
-    """
-    if not text.strip():
-        raise QueryError('the query is empty: say what to find, such as --query "the blue mug"')
-    if len(text) > limit:
-        raise QueryError(f"the query has {len(text)} characters; at most {limit} are allowed")
-
-
-class _Inbox:
-    """What other threads ask of the loop, waiting for the next frame."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._query: Query | None = None
-        self._query_count = 0
-        self._targets: list[Target] = []
-        self._removed: list[int] = []
-        self.stopped = threading.Event()
-
-    def start(self, query: str | None) -> _Inbox:
-        """Begin a run: forget what was asked of an earlier one."""
-        self.stopped.clear()
-        with self._lock:
-            self._query, self._removed = None, []
-        if query is not None:
-            self.set_query(query)
-        return self
-
-    def set_query(self, text: str) -> None:
-        with self._lock:
-            self._query_count += 1
-            self._query = Query(text.strip(), self._query_count)
-
-    def add_target(self, target: Target) -> None:
-        with self._lock:
-            self._targets.append(target)
-
-    def remove_target(self, track_id: int) -> None:
-        with self._lock:
-            self._removed.append(track_id)
-
-    def stop(self) -> None:
-        self.stopped.set()
-
-    def take(self) -> tuple[Query | None, list[Target], list[int]]:
-        """Everything asked since the last call."""
-        with self._lock:
-            taken = self._query, self._targets, self._removed
-            self._query, self._targets, self._removed = None, [], []
-        return taken
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """The request in flight: about which frame, why, in what light, and since when."""
-
-    frame: Frame
-    reason: TriggerReason
-    look: Look
-    at_ns: int
-
-
 class _Run:
     """One stream from its first frame to its last."""
 
@@ -256,7 +189,7 @@ class _Run:
         segmenter: segmentation.Segmenter,
         propagator: propagation.Propagator,
         source: Source,
-        inbox: _Inbox,
+        inbox: Inbox,
         clock: Clock,
         on_event: OnEvent,
     ) -> None:
@@ -270,7 +203,7 @@ class _Run:
         self._groundings = GroundingLog()
         self._buffer = FrameBuffer(config.buffer)
         self._tracks = TrackBook(config.tracks)
-        self._worker = ReasoningWorker(config.reasoning, clock, on_event)
+        self._dialogue = Dialogue(config.reasoning, clock, on_event)
         self._catchup = CatchUp(
             config.catchup,
             segmenter.segment,
@@ -280,7 +213,6 @@ class _Run:
         )
         self._query: Query | None = None
         self._watch: KeyframeWatch | None = None
-        self._asked: _Asked | None = None
         self._epoch: int | None = None
         self._blank: Labels = np.zeros((0, 0), np.uint16)
 
@@ -290,33 +222,38 @@ class _Run:
         runner = SinkRunner(sinks, self._config.sinks, self._source.info.live, self._on_event)
         runner.open(self._source.info, query)
         try:
-            self._worker.start()
+            self._dialogue.start()
             for frame in self._frames():
                 result = self._process(frame)
                 runner.put(result)
                 yield result
                 if max_frames is not None and self._telemetry.frames >= max_frames:
                     break
-            if not self._telemetry.frames and not self._inbox.stopped.is_set():
+            if not self._telemetry.frames and not self._inbox.stopped:
                 raise SourceError(f"{self._source.info.name} ended without a single frame")
         finally:
-            self._worker.close()
+            self._dialogue.close()
             runner.close(self.summary())
 
     def close(self) -> None:
         self._catchup.close()
-        self._worker.close()
+        self._dialogue.close()
         self._buffer.clear()
 
     def summary(self) -> dict[str, Any]:
         return describe_run(
-            self._config, self._source, self._telemetry, self._groundings, self._query
+            self._config,
+            self._source.info,
+            self._source.dropped,
+            self._telemetry,
+            self._groundings,
+            self._query,
         )
 
     # The way of one frame ---------------------------------------------------------------------
 
     def _frames(self) -> Iterator[Frame]:
-        while not self._inbox.stopped.is_set():
+        while not self._inbox.stopped:
             try:
                 frame = self._source.read(READ_TIMEOUT_S)
             except StreamEnded:
@@ -357,23 +294,23 @@ class _Run:
         self._buffer.append(frame)
 
     def _take_requests(self, frame: Frame) -> None:
-        """Do what other threads asked for."""
+        """Do what other threads asked for, and end what was lost for too long."""
         query, targets, removed = self._inbox.take()
         if query is not None:
             self._query = query
-            self._worker.cancel()
-            self._asked = None
+            self._dialogue.cancel()
             self._watch = KeyframeWatch(self._config, query.text)
         if removed:
             self._tracks.remove(removed)
             self._propagator.remove(removed)
+        self._propagator.remove(self._tracks.forget_old(self._clock.now_ns()))
         for target in targets:
             self._catchup.start(Job(Grounding((target,)), frame, None, None))
 
     def _propagate(self, frame: Frame) -> Propagated:
         """Step every live track. While an answer is awaited the empty step still leaves on the
         frame what a replay will need of it."""
-        if self._propagator.ids or self._asked is not None or self._catchup.pending:
+        if self._propagator.ids or self._dialogue.waiting or self._catchup.pending:
             return self._propagator.step(frame)
         if self._blank.shape != frame.image.shape[:2]:
             self._blank = np.zeros(frame.image.shape[:2], np.uint16)
@@ -384,79 +321,43 @@ class _Run:
         if self._watch is None or self._query is None:
             return None
         now_ns = self._clock.now_ns()
-        for gone in self._tracks.forget_old(now_ns):
-            self._propagator.remove([gone])
         grounded_ns = self._tracks.grounded_ns
         look = self._watch.look(
             frame,
             masks,
-            busy=self._busy(),
+            busy=not self._dialogue.ready or self._catchup.pending > 0,
             grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
             now_ns=now_ns,
         )
         if look.decision.reason is not None:
-            sample = self._watch.sample(self._buffer.frames())
-            self._worker.submit(
-                GroundingRequest(
-                    self._query.text,
-                    sample.target,
-                    tuple(sample.segment),
-                    tuple(sample.references),
-                    look.decision.mode,
-                    look.decision.token_budget,
-                ),
-                tag=self._query.id,
-            )
-            self._asked = _Asked(sample.target, look.decision.reason, look, now_ns)
-            self._telemetry.count("groundings asked")
+            self._ask(self._query, self._watch, look, look.decision.reason)
         return look
 
-    def _busy(self) -> bool:
-        """An answer is on its way, or the reasoner is not there to be asked: by the time it is, a
-        newer frame will be a better one to ask about. In virtual time it is waited for."""
-        if self._asked is not None or self._catchup.pending:
-            return True
-        return not self._clock.virtual and self._worker.state != "ready"
+    def _ask(self, query: Query, watch: KeyframeWatch, look: Look, reason: TriggerReason) -> None:
+        sample = watch.sample(self._buffer.frames())
+        request = GroundingRequest(
+            query.text,
+            sample.target,
+            sample.segment,
+            sample.references,
+            look.decision.mode,
+            look.decision.token_budget,
+        )
+        now_ns = self._clock.now_ns()
+        self._dialogue.ask(Question(request, query.id, reason, look.difficulty.value, now_ns))
 
     def _hear(self) -> None:
         """Start carrying an answer to the present, if one has come."""
-        reply = self._reply()
-        if reply is None or self._asked is None or self._watch is None:
+        answer = self._dialogue.hear()
+        if answer is None or self._watch is None:
             return
-        asked, self._asked = self._asked, None
-        found = reply.grounding is not None and bool(reply.grounding.targets)
-        cost_s = (reply.finished_ns - reply.submitted_ns) / 1e9
-        self._watch.answered(found=found, cost_s=cost_s, now_ns=self._clock.now_ns())
-        self._tell("grounded", f"{asked.reason}: {_in_words(reply)}", asked.frame)
-        self._groundings.add(
-            asked.frame,
-            asked.reason,
-            asked.look.decision.mode,
-            asked.look.difficulty.value,
-            cost_s,
-            reply.grounding,
-            reply.error,
-        )
-        if reply.grounding is None:
-            self._telemetry.count("groundings failed")
-            return
-        self._catchup.start(Job(reply.grounding, asked.frame, reply.tag, asked.reason))
-
-    def _reply(self) -> Reply | None:
-        """The answer to the request in flight: polled in real time, and in virtual time waited
-        for once it is due."""
-        if self._asked is None:
-            return None
-        if not self._clock.virtual:
-            reply = self._worker.poll()
-        elif self._clock.now_ns() >= self._asked.at_ns + int(self._config.reasoning.delay_s * 1e9):
-            reply = self._worker.wait(self._config.reasoning.deadline_s + START_TIMEOUT_S)
-        else:
-            return None
-        if reply is not None and (self._query is None or reply.tag != self._query.id):
-            self._telemetry.drop("answer to an old query")
-            return None
-        return reply
+        now_ns = self._clock.now_ns()
+        self._watch.answered(found=answer.found, cost_s=answer.waited_s, now_ns=now_ns)
+        self._groundings.add(answer)
+        self._tell("grounded", answer.in_words(), answer.question.frame)
+        if answer.grounding is not None:
+            asked = answer.question
+            self._catchup.start(Job(answer.grounding, asked.frame, asked.query_id, asked.reason))
 
     def _merge_finished(self, frame: Frame, propagated: Propagated) -> Propagated | None:
         """Merge every answer that has reached the present; None when there was none."""
@@ -489,7 +390,7 @@ class _Run:
     def _merge(self, job: Job, frame: Frame, propagated: Propagated) -> Propagated:
         merge = self._tracks.merge(
             frame,
-            _candidates(job, self._config.tracks.lost_score),
+            job.candidates(self._config.tracks.lost_score),
             propagated,
             query_id=job.query_id,
             grounded_frame=job.frame.index,
@@ -499,7 +400,7 @@ class _Run:
         if merge.adopt and job.lane is not None:
             propagated = self._propagator.adopt(job.lane, merge.adopt)
         else:
-            propagated = _without(propagated, merge.retired)
+            propagated = without(propagated, merge.retired)
         self._tracks.grounded_ns = self._clock.now_ns()
         self._report(job, frame, merge)
         return propagated
@@ -541,35 +442,6 @@ class _Run:
 
     def _tell(self, kind: str, message: str, frame: Frame) -> None:
         self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))
-
-
-def _candidates(job: Job, least_score: float) -> list[Candidate]:
-    """The job's objects that are still seen on the present frame."""
-    if job.output is None:
-        return []
-    return [
-        Candidate(number, job.output.labels == number, score, target.label)
-        for number, target in job.objects.items()
-        if (score := job.output.scores.get(number, 0.0)) >= least_score
-    ]
-
-
-def _in_words(reply: Reply) -> str:
-    """An answer, or the lack of one, in a line."""
-    if reply.grounding is None:
-        return f"no answer, {reply.error}"
-    found = len(reply.grounding.targets)
-    return "no such object" if not found else f"{found} object{'s' if found > 1 else ''} found"
-
-
-def _without(propagated: Propagated, ids: Sequence[int]) -> Propagated:
-    """The same output less some ids."""
-    if not ids:
-        return propagated
-    labels = propagated.labels.copy()
-    labels[np.isin(labels, ids)] = 0
-    scores = {k: v for k, v in propagated.scores.items() if k not in ids}
-    return Propagated(labels, scores)
 
 
 def _ignore(event: Event) -> None:

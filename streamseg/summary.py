@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections import deque
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
 from streamseg import __version__
 from streamseg.config import Config
-from streamseg.sources import Source
+from streamseg.reasoning.dialogue import Answer
 from streamseg.telemetry import Telemetry
-from streamseg.types import Frame, Grounding, GroundingMode, Query, TriggerReason
+from streamseg.types import Grounding, Query, SourceInfo
 
 MAX_GROUNDINGS = 1000
 """The newest that are kept word for word, so that an endless stream keeps constant memory."""
@@ -27,48 +28,23 @@ class GroundingLog:
         self._total = 0
         self._tokens = 0
 
-    def add(
-        self,
-        frame: Frame,
-        reason: TriggerReason,
-        mode: GroundingMode,
-        difficulty: float,
-        waited_s: float,
-        grounding: Grounding | None,
-        error: str | None,
-    ) -> None:
-        """Note one answer, or the lack of one.
-
-        Args:
-            waited_s: From the request to the answer.
-            grounding: None when the reasoner failed, with `error` saying how.
-        """
+    def add(self, answer: Answer) -> None:
+        """Note one answer, or the lack of one."""
+        asked, grounding = answer.question, answer.grounding
         self._total += 1
         entry: dict[str, Any] = {
-            "frame": frame.index,
-            "pts_s": round(frame.pts_s, 3),
-            "reason": str(reason),
-            "mode": str(mode),
-            "difficulty": round(difficulty, 2),
-            "waited_s": round(waited_s, 4),
+            "frame": asked.frame.index,
+            "pts_s": round(asked.frame.pts_s, 3),
+            "reason": str(asked.reason),
+            "mode": str(asked.mode),
+            "difficulty": round(asked.difficulty, 2),
+            "waited_s": round(answer.waited_s, 4),
         }
         if grounding is None:
-            entry["error"] = error
+            entry["error"] = answer.error
         else:
             self._tokens += grounding.tokens
-            entry |= {
-                "seconds": round(grounding.seconds, 4),
-                "tokens": grounding.tokens,
-                "reasoning": grounding.reasoning,
-                "targets": [
-                    {
-                        "label": target.label,
-                        "score": round(target.score, 3),
-                        "box": [round(v, 1) for v in target.box],
-                    }
-                    for target in grounding.targets
-                ],
-            }
+            entry |= _told(grounding)
         self._newest.append(entry)
 
     def summary(self) -> dict[str, Any]:
@@ -80,16 +56,32 @@ class GroundingLog:
         }
 
 
+def _told(grounding: Grounding) -> dict[str, Any]:
+    return {
+        "seconds": round(grounding.seconds, 4),
+        "tokens": grounding.tokens,
+        "reasoning": grounding.reasoning,
+        "targets": [
+            {
+                "label": target.label,
+                "score": round(target.score, 3),
+                "box": [round(v, 1) for v in target.box],
+            }
+            for target in grounding.targets
+        ],
+    }
+
+
 def describe_run(
     config: Config,
-    source: Source,
+    info: SourceInfo,
+    dropped: Mapping[str, int],
     telemetry: Telemetry,
     groundings: GroundingLog,
     query: Query | None,
 ) -> dict[str, Any]:
     """The content of summary.json, in plain values."""
     told = telemetry.summary()
-    info = source.info
     return {
         "source": {
             "name": info.name,
@@ -101,7 +93,7 @@ def describe_run(
         "query": None if query is None else query.text,
         "frames": told["frames"],
         "fps": told["fps"],
-        "dropped": dict(source.dropped),
+        "dropped": dict(dropped),
         "answers_dropped": told["dropped"],
         "counters": told["counters"],
         "latency": told["latency"],

@@ -17,6 +17,7 @@ from time import perf_counter
 
 from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
+from streamseg.propagation.tracks import Candidate
 from streamseg.types import Frame, Grounding, Propagated, Segmented, Target, TriggerReason
 
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
@@ -55,6 +56,16 @@ class Job:
     segment_s: float = 0.0
     replay_s: float = 0.0
     error: Exception | None = None
+
+    def candidates(self, least_score: float) -> list[Candidate]:
+        """The objects that the lane still sees where it stands."""
+        if self.output is None:
+            return []
+        return [
+            Candidate(number, self.output.labels == number, score, target.label)
+            for number, target in self.objects.items()
+            if (score := self.output.scores.get(number, 0.0)) >= least_score
+        ]
 
     def advance(self, frame: Frame) -> None:
         """Take the lane to `frame`."""

@@ -335,3 +335,13 @@ def iou(a: Mask, b: Mask) -> float:
     """Intersection over union of two masks (H, W); 0 when both are empty."""
     union = int(np.count_nonzero(a | b))
     return int(np.count_nonzero(a & b)) / union if union else 0.0
+
+
+def without(propagated: Propagated, ids: Sequence[int]) -> Propagated:
+    """The same output less some ids; the same object when there are none."""
+    if not ids:
+        return propagated
+    labels = propagated.labels.copy()
+    labels[np.isin(labels, ids)] = 0
+    scores = {key: score for key, score in propagated.scores.items() if key not in ids}
+    return Propagated(labels, scores)

@@ -1,0 +1,128 @@
+"""The one question in flight: asked on a keyframe, answered late or never, in real or virtual time.
+
+Knows the worker and the clock; does not know why it asks, nor what becomes of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamseg.clock import Clock
+from streamseg.config import ReasoningConfig
+from streamseg.reasoning import GroundingRequest
+from streamseg.reasoning.worker import ReasoningWorker
+from streamseg.types import Event, Frame, Grounding, GroundingMode, TriggerReason
+
+START_TIMEOUT_S = 30.0
+"""How long virtual time waits, besides the deadline, for a reasoner that is still being loaded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What was asked, in what light.
+
+    Attributes:
+        query_id: The query asked about; an answer to another than the current one is stale.
+        asked_ns: Clock time.
+    """
+
+    request: GroundingRequest
+    query_id: int
+    reason: TriggerReason
+    difficulty: float
+    asked_ns: int
+
+    @property
+    def frame(self) -> Frame:
+        """The keyframe."""
+        return self.request.target
+
+    @property
+    def mode(self) -> GroundingMode:
+        return self.request.mode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What came of a question: a grounding, or an error in words."""
+
+    question: Question
+    grounding: Grounding | None
+    error: str | None
+    waited_s: float
+
+    @property
+    def found(self) -> bool:
+        return self.grounding is not None and bool(self.grounding.targets)
+
+    def in_words(self) -> str:
+        """The outcome in a line."""
+        if self.grounding is None:
+            return f"{self.question.reason}: no answer, {self.error}"
+        count = len(self.grounding.targets)
+        outcome = f"{count} object{'s' if count > 1 else ''} found" if count else "no such object"
+        return f"{self.question.reason}: {outcome}"
+
+
+class Dialogue:
+    """Asks one question at a time. Neither `ask` nor, in real time, `hear` ever waits."""
+
+    def __init__(
+        self, config: ReasoningConfig, clock: Clock, on_event: Callable[[Event], None]
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._worker = ReasoningWorker(config, clock, on_event)
+        self._question: Question | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """A question is in flight."""
+        return self._question is not None
+
+    @property
+    def ready(self) -> bool:
+        """Asking now makes sense: nothing is in flight and the reasoner is there to be asked.
+
+        By the time a reasoner that is being started could answer, a newer frame is a better one
+        to ask about; virtual time, which stands still meanwhile, asks at once.
+        """
+        return not self.waiting and (self._clock.virtual or self._worker.state == "ready")
+
+    def start(self) -> None:
+        """Start the reasoner's process and return at once."""
+        self._worker.start()
+
+    def ask(self, question: Question) -> None:
+        """Ask; an earlier question that is still open is given up."""
+        self._question = question
+        self._worker.submit(question.request, tag=question.query_id)
+
+    def cancel(self) -> None:
+        """Want no answer any more."""
+        self._worker.cancel()
+        self._question = None
+
+    def hear(self) -> Answer | None:
+        """The answer, once it is due: polled in real time, waited for in virtual time."""
+        question = self._question
+        if question is None:
+            return None
+        if not self._clock.virtual:
+            reply = self._worker.poll()
+        elif self._clock.now_ns() >= question.asked_ns + int(self._config.delay_s * 1e9):
+            reply = self._worker.wait(self._config.deadline_s + START_TIMEOUT_S)
+        else:
+            return None
+        if reply is None and not self._clock.virtual:
+            return None
+        self._question = None
+        waited_s = (self._clock.now_ns() - question.asked_ns) / 1e9
+        if reply is None:
+            return Answer(question, None, "the reasoner did not start in time", waited_s)
+        return Answer(question, reply.grounding, reply.error, waited_s)
+
+    def close(self) -> None:
+        """End the process. May be called twice."""
+        self._worker.close()
