@@ -187,6 +187,7 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
         rare, 0.4 * contrast * closed, 0.4 * against * (0.5 + 0.5 * contrast), least_stands_out
     )
     objectness = (0.15 + 0.85 * stands_out) * (0.25 + 0.75 * ground) * (0.1 + 0.9 * closed**2)
+    objectness *= 1.0 - 0.7 * _goes_on(names, names_map[parts.near])
     height, width = picture.shape
     return Candidate(
         region=region,
@@ -198,6 +199,15 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
         velocity=motion,
         sides=_sides(region, width, height),
     )
+
+
+def _goes_on(names: FloatArray, near: NDArray[np.uint8]) -> float:
+    """How far the region's own hues go on beyond its outline, in [0, 1]: then it is but a part."""
+    if not len(near):
+        return 0.0
+    hues = slice(0, INDEX["white"])
+    same = float(names[hues] @ near[:, hues].mean(axis=0, dtype=np.float32)) / 255.0
+    return min(same / (float(names @ names) + 1e-6), 1.0)
 
 
 def _motion(picture: Picture, parts: _Surround) -> tuple[tuple[float, float], float]:

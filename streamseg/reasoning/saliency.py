@@ -13,7 +13,7 @@ _GRID = (5, 8)
 _L_BINS, _AB_BINS = 13, 24
 _PRESENT = 0.012
 """Share of a cell's pixels from which a colour counts as present there."""
-_GROUND = 0.30
+_GROUND = 0.42
 """Share of all cells in which a colour is present when it is certainly ground."""
 
 

@@ -109,8 +109,8 @@ def answers_to(shape: Shape, word: str) -> float | None:
     whole = 1.0 - _rise(shape.hole, 0.12, 0.02)
     squat = 1.0 - _rise(shape.elongation, 1.33, 0.05)
     oval = _rise(shape.ellipse, 0.89, 0.012)
-    boxy = _rise(shape.rectangle, 0.86, 0.012)
-    jagged = 1.0 - _rise(shape.solidity, 0.82, 0.02)
+    boxy = _rise(shape.rectangle, 0.81, 0.012) * (1.0 - _rise(shape.ellipse, 0.90, 0.01))
+    jagged = 1.0 - _rise(shape.solidity, 0.86, 0.015)
     three = _rise(shape.triangle, 0.73, 0.015) * (1.0 - _rise(shape.rectangle, 0.72, 0.02))
     measures = {
         "round": oval * squat * whole,
