@@ -10,7 +10,7 @@ it and the run is a pure function of its input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter_ns
@@ -273,12 +273,13 @@ class _Run:
             masks = self._tracks.update(frame, propagated, self._clock.now_ns())
         with self._telemetry.stage("keyframe", timings):
             look = self._look(frame, masks)
-        with self._telemetry.stage("catch-up", timings):
+        with self._telemetry.stage("await answer", timings):
             self._hear()
+        with self._telemetry.stage("catch-up", timings):
             merged = self._merge_finished(frame, propagated)
         if merged is not None:
             masks = self._tracks.update(frame, merged, self._clock.now_ns())
-        timings["latency"] = self._latency_ms(frame, started_ns)
+        timings["latency"] = self._latency_ms(frame, started_ns, timings)
         self._telemetry.record_ns("latency", int(timings["latency"] * 1e6))
         self._telemetry.frame()
         return self._result(frame, masks, look, timings)
@@ -428,17 +429,19 @@ class _Run:
             masks=masks,
             mask_age_frames=None if grounded is None else frame.index - grounded,
             grounded_frame=grounded,
+            query="" if self._query is None else self._query.text,
             difficulty=1.0 if look is None else look.difficulty.value,
             trigger=None if look is None else look.decision.reason,
             timings_ms=timings,
         )
 
-    def _latency_ms(self, frame: Frame, started_ns: int) -> float:
-        """From the camera's frame to the mask when live; the loop's own share on a file, whose
-        frames are decoded ahead."""
+    def _latency_ms(self, frame: Frame, started_ns: int, timings: Mapping[str, float]) -> float:
+        """From the camera's frame to the mask when live. On a file, whose frames are decoded ahead
+        and whose clock stands still while an answer is awaited, the loop's own work."""
         if self._source.info.live and frame.arrived_ns:
             return max(0.0, (RealClock().now_ns() - frame.arrived_ns) / 1e6)
-        return (perf_counter_ns() - started_ns) / 1e6
+        waited_ms = timings["await answer"] if self._clock.virtual else 0.0
+        return (perf_counter_ns() - started_ns) / 1e6 - waited_ms
 
     def _tell(self, kind: str, message: str, frame: Frame) -> None:
         self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))

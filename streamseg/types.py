@@ -235,6 +235,7 @@ class FrameResult:
         mask_age_frames: Frames since the newest grounding that a live track rests on; None
             without one.
         grounded_frame: Index of that grounding's frame.
+        query: The sentence in force, empty where only hand-given targets are followed.
         difficulty: D in [1, 10].
         trigger: Why the reasoner was asked on this frame, None where it was not.
         timings_ms: Milliseconds per stage; "latency" is arrival to result.
@@ -245,6 +246,7 @@ class FrameResult:
     masks: MaskSet
     mask_age_frames: int | None = None
     grounded_frame: int | None = None
+    query: str = ""
     difficulty: float = 1.0
     trigger: TriggerReason | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)

@@ -28,6 +28,7 @@ def make_result(
     pts_s: float | None = None,
     trigger: TriggerReason | None = None,
     absent: tuple[int, ...] = (),
+    query: str = "the mug",
 ) -> FrameResult:
     """A result of `size` (width, height) with a rectangle (x0, y0, x1, y1) per id."""
     width, height = size
@@ -46,6 +47,7 @@ def make_result(
         masks=MaskSet(labels, tuple(tracks)),
         mask_age_frames=0 if tracks else None,
         grounded_frame=3 if tracks else None,
+        query=query,
         difficulty=2.4,
         trigger=trigger,
         timings_ms={"propagate": 9.1234, "latency": 12.3},

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import streamseg
 from streamseg.reasoning.wire import MAX_LINE_BYTES
 
 LAST_WORDS_BYTES = 4096
@@ -189,8 +191,13 @@ def _there(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _import_path() -> str:
-    """This process's import path, for the child: `-P` keeps its working folder out of it."""
-    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    """Where the child finds this package, and what the user's environment adds.
+
+    Not all of `sys.path`: it would stand before the child's standard library, and a user's script
+    folder may hold a file named like one of its modules.
+    """
+    own = str(Path(streamseg.__file__).parents[1])
+    return os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH")]))
 
 
 def _signal_name(number: int) -> str:

@@ -70,9 +70,8 @@ class Timeline:
 class Overlay:
     """Paints results onto one canvas of a fixed size, which every call overwrites."""
 
-    def __init__(self, width: int, height: int, query: str, timeline_s: float) -> None:
+    def __init__(self, width: int, height: int, timeline_s: float) -> None:
         self._canvas: Image = np.zeros((height, width, 3), np.uint8)
-        self._query = " ".join(query.split())
         self._text = TextPainter()
         unit = min(2.0, max(0.5, min(width / 640, height / 360)))
         self._font_px = max(10, round(15 * unit))
@@ -183,7 +182,7 @@ class Overlay:
 
     def _draw_header(self, result: FrameResult, time_s: float) -> None:
         room = self._canvas.shape[1] - 2 * self._margin - 2 * self._pad
-        title = self._text.fitted(self._query, self._font_px, room, bold=True)
+        title = self._text.fitted(" ".join(result.query.split()), self._font_px, room, bold=True)
         dot = round(0.62 * self._small_px)
         facts = self._text.fitted(self._facts(result, time_s), self._small_px, room - 2 * dot)
         x, y = self._margin, self._margin

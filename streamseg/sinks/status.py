@@ -100,7 +100,7 @@ class StatusSink:
             text.append(f"  {self._latency_ms:.0f} ms")
         if self._skipped:
             text.append(f"  {self._skipped} dropped", "yellow")
-        text.append(f"  {self._query}", "bright_black")
+        text.append(f"  {printable(latest.query)}", "bright_black")
         return text
 
 

@@ -61,7 +61,6 @@ class VideoSink:
     def __init__(self, output: Path, config: SinksConfig) -> None:
         self._folder = output
         self._config = config
-        self._query = ""
         self._fps = _FALLBACK_FPS
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
@@ -71,7 +70,6 @@ class VideoSink:
     def open(self, info: SourceInfo, query: str) -> None:
         folder.prepare(self._folder)
         (self._folder / FILE_NAME).unlink(missing_ok=True)
-        self._query = query
         self._fps = info.fps or _FALLBACK_FPS
         self._time = VideoTime(self._fps)
 
@@ -99,7 +97,7 @@ class VideoSink:
 
     def _start(self, frame: Frame) -> None:
         width, height = bounded_size(frame.width, frame.height, self._config.overlay_max_side)
-        self._overlay = Overlay(width, height, self._query, self._config.overlay_timeline_s)
+        self._overlay = Overlay(width, height, self._config.overlay_timeline_s)
         self._container = av.open(
             str(self._folder / FILE_NAME),
             "w",

@@ -11,8 +11,8 @@ from streamseg.sinks.palette import STATE_COLOURS, colour_of
 from streamseg.types import FrameResult, TrackState, TriggerReason
 
 
-def overlay(width: int = 320, height: int = 240, query: str = "the blue mug") -> Overlay:
-    return Overlay(width, height, query, timeline_s=10.0)
+def overlay(width: int = 320, height: int = 240) -> Overlay:
+    return Overlay(width, height, timeline_s=10.0)
 
 
 def grey(result: FrameResult) -> FrameResult:
@@ -60,7 +60,7 @@ def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
     "query", ["a" * 1000, "麦克风", "l'élève à gauche", "line\nbreak\tand \x00"]
 )
 def test_any_query_can_be_shown(query: str) -> None:
-    picture = overlay(query=query).draw(grey(make_result(size=(320, 240))), 0.0)
+    picture = overlay().draw(grey(make_result(size=(320, 240), query=query)), 0.0)
     assert (picture[12:26, 12:] > 200).any()
 
 
