@@ -43,7 +43,10 @@ def histogram(bins: NDArray[np.uint16], weights: NDArray[np.float32]) -> Histogr
     plane = cv2.GaussianBlur(np.ascontiguousarray(cube.transpose(1, 2, 0)), (5, 5), 0.9)
     flat = plane.reshape(-1, 16)
     smooth = cv2.sepFilter2D(
-        flat, -1, np.array([0.2, 0.6, 0.2], np.float32), np.ones(1, np.float32),
+        flat,
+        -1,
+        np.array([0.2, 0.6, 0.2], np.float32),
+        np.ones(1, np.float32),
         borderType=cv2.BORDER_REPLICATE,
     )
     result = np.ascontiguousarray(smooth.reshape(32, 32, 16).transpose(2, 0, 1)).ravel()

@@ -32,9 +32,7 @@ class Region:
     height: int
 
     @classmethod
-    def around(
-        cls, box: BoxF, level: int, picture: Picture
-    ) -> Region | None:
+    def around(cls, box: BoxF, level: int, picture: Picture) -> Region | None:
         """The part of a level-0 `box` that lies in the picture, None if nothing does."""
         height, width = picture.level(level).shape[:2]
         unit = 2.0**level

@@ -24,9 +24,7 @@ def prior(carried: Plane, band: int) -> Plane:
     return ramp
 
 
-def local_evidence(
-    lab: NDArray[np.uint8], carried: Plane, likely: Plane, band: int
-) -> Plane:
+def local_evidence(lab: NDArray[np.uint8], carried: Plane, likely: Plane, band: int) -> Plane:
     """Log odds from Gaussian colours of the sure inside and outside within a few bands.
 
     Silent (0) where one of the two is not near, weak where they look alike.
@@ -93,5 +91,7 @@ def contrast_guide(lab: NDArray[np.uint8], inside: Plane) -> Plane:
     # Lightness keeps a say, so that an axis of noise cannot hide the edges there are.
     axis = axis / (np.linalg.norm(axis) + 1e-6)
     axis[0] += 0.5 if axis[0] >= 0 else -0.5
-    guide: Plane = (colours @ (axis / np.linalg.norm(axis)).astype(np.float32)).reshape(inside.shape)
+    guide: Plane = (colours @ (axis / np.linalg.norm(axis)).astype(np.float32)).reshape(
+        inside.shape
+    )
     return guide

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.propagation.appearance import Histogram, colour_index, histogram
 from streamseg.types import Frame, Image
 
 FLOW_UNIT = 32.0
@@ -31,7 +32,7 @@ class Picture:
         flow_scale: Flow pixels per level-0 pixel.
     """
 
-    __slots__ = ("_levels", "flow_scale", "grey", "scale")
+    __slots__ = ("_colours", "_levels", "flow_scale", "grey", "scale")
 
     def __init__(self, image: Image, max_side: int, flow_side: int) -> None:
         height, width = image.shape[:2]
@@ -41,6 +42,7 @@ class Picture:
         self._levels: list[Image] = [base]
         for _ in range(_LEVELS - 1):
             self._levels.append(_shrink(self._levels[-1], 2))
+        self._colours: dict[int, tuple[NDArray[np.uint16], Histogram]] = {}
         level = 0
         while max(self._levels[level].shape[:2]) > flow_side and level < _LEVELS - 1:
             level += 1
@@ -51,10 +53,25 @@ class Picture:
         """(h, w, 3) uint8 RGB of one pyramid level, not to be written to."""
         return self._levels[index]
 
+    def bins(self, level: int) -> NDArray[np.uint16]:
+        """(h, w) uint16 colour bins of one level, computed once."""
+        return self._coloured(level)[0]
+
+    def colours(self, level: int) -> Histogram:
+        """Histogram of one whole level, computed once."""
+        return self._coloured(level)[1]
+
+    def _coloured(self, level: int) -> tuple[NDArray[np.uint16], Histogram]:
+        if level not in self._colours:
+            _, bins = colour_index(self._levels[level])
+            self._colours[level] = (bins, histogram(bins, np.ones(bins.shape, np.float32)))
+        return self._colours[level]
+
     @property
     def nbytes(self) -> int:
         own = self._levels if self.scale < 1 else self._levels[1:]
-        return int(sum(level.nbytes for level in own) + self.grey.nbytes)
+        extra = sum(bins.nbytes + colours.nbytes for bins, colours in self._colours.values())
+        return int(sum(level.nbytes for level in own) + self.grey.nbytes + extra)
 
 
 class FlowPair:
@@ -115,7 +132,12 @@ class FlowEngine:
         if self._grid.shape[:2] != (height, width):
             self._grid = pixel_grid(height, width)
         there = cv2.remap(
-            forward, cv2.add(self._grid, backward), None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+            forward,
+            cv2.add(self._grid, backward),
+            None,
+            cv2.INTER_LINEAR,
+            None,
+            cv2.BORDER_REPLICATE,
         )
         gap = cv2.add(there, backward)
         error = np.einsum("ijk,ijk->ij", gap, gap)

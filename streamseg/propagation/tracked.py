@@ -19,6 +19,7 @@ from streamseg.propagation.anchor import Anchor
 from streamseg.propagation.appearance import (
     BINS,
     ColourModel,
+    Histogram,
     colour_index,
     histogram,
     likelihood,
@@ -31,15 +32,21 @@ from streamseg.propagation.carry import (
     carry_by_flow,
     carry_by_shift,
     grown,
-    shifted,
     search,
+    shifted,
 )
 from streamseg.propagation.pictures import FlowPair, Picture
+from streamseg.propagation.recovery import Wanted, recover
 from streamseg.types import Labels
 
 BoxF = tuple[float, float, float, float]
-import os
-KP,KG,KL,KA,KM=(float(v) for v in os.environ.get('KK','3,0.8,0.5,2.5,1.5').split(','))
+_LOOK_EVERY = 2
+_LEAST_AREA = 12.0
+_GIVE_UP = 0.15
+_FAINT_FRAMES = 10
+_CARRIED, _COLOURS, _NEARBY, _OUTSIDE, _INSIDE = 3.0, 0.8, 0.5, 2.5, 1.5
+"""Weights of the witnesses: the carried mask, the colour histograms, the colours nearby, and
+the outline (outside it, inside it)."""
 _ROI_PIXELS = 40_000
 """A larger region is worked on at the next pyramid level: bounded work per object."""
 
@@ -69,6 +76,8 @@ class TrackedObject:
     unseen: int = 0
     _agreement: float = 1.0
     _visible: float = 1.0
+    _seen_again: int = 0
+    _faint: int = 0
 
     @classmethod
     def from_mask(
@@ -102,7 +111,7 @@ class TrackedObject:
         """Carry the silhouette to the present picture and cut its edge anew."""
         self.age += 1
         if self.silhouette is None:
-            self.unseen += 1
+            self.unseen += frames
             return
         carried = self._carry(self.silhouette, before, now, pair, frames)
         if carried is None:
@@ -128,15 +137,13 @@ class TrackedObject:
             return None
         carried = carry_by_flow(past, region, pair, before, now)
         kept = carried.silhouette.area / max(past.area, 1.0)
-        if carried.agreement < 0.6 or kept < 0.7 or carried.misfit > 30:
+        if carried.agreement < 0.6 or kept < 0.7 or carried.misfit > 30.0:
             shift = search(past, before, now, guess, 1.5 * reach)
-            if shift is not None:
-                wide = grown(shifted(box, shift), 8.0)
-                moved = Region.around(wide, past.region.level, now)
-                if moved is not None:
-                    rival = carry_by_shift(past, moved, shift, before, now)
-                    if rival.misfit < carried.misfit:
-                        carried = rival
+            wide = grown(shifted(box, shift), 8.0) if shift else None
+            moved = Region.around(wide, past.region.level, now) if wide else None
+            if shift is not None and moved is not None:
+                rival = carry_by_shift(past, moved, shift, before, now)
+                carried = min(carried, rival, key=lambda way: way.misfit)
         return self._trim(carried, now)
 
     def _trim(self, carried: Carried, now: Picture) -> Carried | None:
@@ -176,48 +183,69 @@ class TrackedObject:
             return Silhouette(region, np.clip(soft * 1.4 - 0.2, 0.0, 1.0))
         lab, bins = colour_index(region.of(now))
         odds = edges.prior(soft, band)
-        odds *= KP * (0.4 + 0.6 * carried.trust)
+        odds *= _CARRIED * (0.4 + 0.6 * carried.trust)
         ratio = self.model.ratio.take(bins)
-        odds += KG * ratio
-        odds += KL * edges.local_evidence(lab, soft, likelihood(ratio), band)
+        odds += _COLOURS * ratio
+        odds += _NEARBY * edges.local_evidence(lab, soft, likelihood(ratio), band)
         if self.anchor is not None:
-            shape = edges.prior(self.anchor.at(region), 2)
-            odds += self.anchor.faith * (KA * np.minimum(shape, 0) + KM * np.maximum(shape, 0))
+            outline = self.anchor.at(region)
+            shape = edges.prior(outline, 2)
+            likely = float((outline * likelihood(ratio)).sum() / max(outline.sum(), 1.0))
+            # An outline that holds much of the wrong colour is not the object's any more.
+            right = np.clip((likely / self.model.typical - 0.5) / 0.3, 0.0, 1.0)
+            grip = float(right) * self.anchor.faith
+            odds += grip * (_OUTSIDE * np.minimum(shape, 0) + _INSIDE * np.maximum(shape, 0))
         np.clip(odds, -4, 4, out=odds)
         guide = edges.contrast_guide(lab, soft)
         odds = edges.snap(odds, guide, max(2, band // 2), 40.0)
-        return Silhouette(region, _clean(likelihood(2.0 * odds), soft, self.area / 4.0**region.level))
+        return Silhouette(
+            region, _clean(likelihood(2.0 * odds), soft, self.area / 4.0**region.level)
+        )
 
     def settle(self, now: Picture, others: Sequence[Silhouette]) -> None:
         """After the competition for pixels: judge what is left, learn from it or let it go."""
         if self.silhouette is None:
+            self._look_again(now, others)
             return
-        soft = self.silhouette.soft
-        area = self.silhouette.area
-        visible = area / max(self.area, 1.0)
-        if self.anchor is not None:
-            self._visible = area / max(self.anchor.shown(now), 1.0)
-        if visible < 0.05 or area < 12.0:
+        soft, area = self.silhouette.soft, self.silhouette.area
+        whole = self.anchor.shown(now) if self.anchor else self.area
+        self._visible = area / max(whole, 1.0)
+        if min(self._visible, area / max(self.area, 1.0)) < 0.05 or area < _LEAST_AREA:
             self._lose()
             return
         _, bins = colour_index(self.silhouette.region.of(now))
         own = histogram(bins, soft)
+        self.score += 0.5 * (self._evidence(own, bins) - self.score)
+        if self.score < _GIVE_UP:
+            self._lose()
+            return
+        self._learn(own, bins, now)
+
+    def _evidence(self, own: Histogram, bins: NDArray[np.uint16]) -> float:
+        """In [0, 1]: does what is left look like the object, and is there enough of it?"""
+        if self.silhouette is None:
+            return 0.0
+        soft = self.silhouette.soft
         looks = similarity(own, 0.5 * (self.model.key + self.model.recent))
         likely = float((likelihood(self.model.ratio.take(bins)) * soft).sum() / soft.sum())
         fit = min(1.0, likely / max(self.model.typical, 0.3))
-        evidence = (
-            np.clip((looks - 0.35) / 0.45, 0, 1) * np.clip(visible / 0.25, 0, 1)
-            * (0.5 + 0.5 * self._agreement) * fit
-        )
-        self.score += 0.5 * (float(evidence) - self.score)
-        if self.score < 0.15:
-            self._lose()
+        self._faint = self._faint + 1 if self._visible < 0.35 else 0
+        enough = min(1.0, self._visible / 0.25)
+        if self._faint > _FAINT_FRAMES:  # a remnant that does not grow is something else
+            enough *= 0.2
+        steady = 0.5 + 0.5 * self._agreement
+        return float(np.clip((looks - 0.35) / 0.45, 0.0, 1.0)) * enough * steady * fit
+
+    def _learn(self, own: Histogram, bins: NDArray[np.uint16], now: Picture) -> None:
+        """Follow the surroundings always; the object's own colours and shape only when sure."""
+        if self.silhouette is None:
             return
-        around = histogram(bins, _surroundings(soft, 12))
-        sure = self.score > 0.6 and visible > 0.6
+        soft, area = self.silhouette.soft, self.silhouette.area
+        sure = self.score > 0.6 and area > 0.6 * self.area
+        around = histogram(bins, _surroundings(soft, 2 * self.config.band))
         self.model.follow(own if sure else None, around, 0.05)
-        rate = 0.02 if sure or visible > 1 else 0.0
-        self.area += rate * (area - self.area)
+        if sure or area > self.area:
+            self.area += 0.02 * (area - self.area)
         if self.anchor is not None and sure:
             self.anchor = self.anchor.correct(self.silhouette)
             if area > 0.8 * self.anchor.area:
@@ -226,7 +254,29 @@ class TrackedObject:
     def _lose(self) -> None:
         self.silhouette = None
         self.score = 0.0
-        self.unseen += 1
+        self.unseen = max(1, self.unseen)
+        self._seen_again = 0
+
+    def _look_again(self, now: Picture, others: Sequence[Silhouette]) -> None:
+        """Come back where the same spot answers the description on two looks in a row."""
+        if self.anchor is None or self.unseen < 3 or self.age % _LOOK_EVERY:
+            return
+        wanted = Wanted(self.model, self.anchor.outline, self.place, self.unseen)
+        found = recover(wanted, now, others)
+        box = found.box() if found else None
+        if found is None or box is None:
+            self._seen_again = 0
+            return
+        self._seen_again += 1
+        if self._seen_again < 2:
+            return
+        region = _work_region(box, 3 * self.config.band, now)
+        if region is None:
+            return
+        self.silhouette = Silhouette(region, found.at(region))
+        self.anchor = replace(Anchor.of(self.silhouette), faith=0.0)
+        self.place, self.velocity = box, (0.0, 0.0)
+        self.score, self.unseen, self._visible = 0.5, 0, 1.0
 
     def paint(self, labels: Labels, value: np.uint16, now: Picture) -> None:
         """Write this object's pixels into (H, W) labels at the frame's resolution."""
@@ -250,11 +300,13 @@ class TrackedObject:
                 np.float32,
             )
             fine = cv2.warpAffine(
-                soft, place, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                soft,
+                place,
+                (x1 - x0, y1 - y0),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
         labels[y0:y1, x0:x1][fine > 0.5] = value
-
 
 
 def compete(objects: Iterable[TrackedObject]) -> None:
