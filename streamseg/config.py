@@ -222,7 +222,7 @@ class CatchupConfig(Section):
     """Carrying a late answer to the present."""
 
     max_stride: Count = Field(6, description="Most frames skipped a step while replaying.")
-    converge_s: Seconds = Field(0.25, description="Aim to stand on the live frame within this.")
+    converge_s: Seconds = Field(0.2, description="Aim to stand on the live frame within this.")
 
 
 class SinksConfig(Section):

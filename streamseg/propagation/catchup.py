@@ -139,9 +139,10 @@ class CatchUp:
             self._run(job)
 
     def _run(self, job: Job) -> None:
+        deadline_s = perf_counter() + self._config.converge_s
         try:
             self._seed(job)
-            self._replay(job)
+            self._replay(job, deadline_s)
         except Exception as error:  # noqa: BLE001 - a broken answer must not break the stream
             job.error = error
         self._done.append(job)
@@ -163,22 +164,22 @@ class CatchUp:
         job.output = job.lane.step(job.frame, seeds)
         job.position = job.frame
 
-    def _replay(self, job: Job) -> None:
+    def _replay(self, job: Job, deadline_s: float) -> None:
         """Step the lane through the ring until nothing newer is there, in strides if it must."""
         started = perf_counter()
         while job.position is not None:
             ahead = self._frames_from(job.position.index)[1:]
             if not ahead:
                 break
-            stride = self._stride(len(ahead))
+            stride = self._stride(len(ahead), deadline_s - perf_counter())
             step_started = perf_counter()
             job.advance(ahead[min(stride, len(ahead)) - 1])
             self._step_s += 0.2 * (perf_counter() - step_started - self._step_s)
         job.replay_s = perf_counter() - started
 
-    def _stride(self, behind: int) -> int:
-        """Frames to take in one step so that the present is reached within `converge_s`."""
+    def _stride(self, behind: int, left_s: float) -> int:
+        """Frames to take in one step so that the present is reached in the time left."""
         if self._thread is None:
             return 1
-        needed = math.ceil(behind * self._step_s / max(self._config.converge_s, 1e-3))
-        return max(1, min(self._config.max_stride, needed))
+        needed = behind * self._step_s / max(left_s, 1e-3)
+        return min(self._config.max_stride, max(1, math.ceil(needed)))
