@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from streamseg.export.part import Part
 
 from streamseg.errors import EngineError, MissingDependencyError, OutputError
-from streamseg.export.part import Part
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -67,11 +67,19 @@ def to_model(part: Part) -> ModelProto:
             raise EngineError(f"{part.name}: torch cannot export it: {_first(error)}") from error
         assert program is not None
         optimizer.optimize_ir(
-            program.model, input_size_limit=_FOLD_BYTES, output_size_limit=_FOLD_BYTES
+            program.model,
+            input_size_limit=_FOLD_BYTES,
+            output_size_limit=_FOLD_BYTES,
+            should_fold=_worth_folding,
         )
     model = program.model_proto
     onnx.checker.check_model(model)
     return model
+
+
+def _worth_folding(node: Any) -> bool | None:
+    """None leaves it to the optimiser; a table of equal numbers is cheaper made than stored."""
+    return False if node.op_type in {"ConstantOfShape", "Expand"} else None
 
 
 @contextmanager

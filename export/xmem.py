@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from streamseg.export.part import Part
 from torch import Tensor, nn
 
-from streamseg.export.part import Part
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import STRIDE, KeyFeatures, XMem
 
 FEATURES = KeyFeatures._fields
 _LOOP = frozenset(
-    ("image", "masks", "key", "shrinkage", "selection", "sensory", "value", "readout")
-    + ("addresses", "usage", "probabilities", "new_sensory")
+    {"image", "masks", "others", "key", "shrinkage", "selection", "addresses", "readout"}
+    | {"sensory", "new_sensory", "value", "usage", "probabilities"}
 )
 """Inputs and outputs that the loop keeps: float32 in every precision."""
 
@@ -88,7 +88,10 @@ class KeyEncoder(nn.Module):
 
 
 class ValueEncoder(nn.Module):
-    """image, f16, masks (n, H, W) to the value; with `deep` also sensory in and out."""
+    """Picture, f16, masks and others' masks to the value; `deep`: also sensory in and out.
+
+    The others' masks come in: an engine may see only some of the objects.
+    """
 
     def __init__(self, network: XMem, *, deep: bool) -> None:
         super().__init__()
@@ -96,10 +99,15 @@ class ValueEncoder(nn.Module):
         self.deep = deep
 
     def forward(
-        self, image: Tensor, f16: Tensor, masks: Tensor, sensory: Tensor | None = None
+        self,
+        image: Tensor,
+        f16: Tensor,
+        masks: Tensor,
+        others: Tensor,
+        sensory: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         encoder, dtype = self.value_encoder, f16.dtype
-        value = encoder(image.to(dtype), f16, masks.to(dtype))
+        value = encoder(image.to(dtype), f16, masks.to(dtype), others.to(dtype))
         if not self.deep or sensory is None:
             return (value.float(),)
         updated = encoder.hidden_reinforce(value, sensory.to(dtype))
@@ -213,10 +221,12 @@ def _key_part(network: XMem, example: _Example) -> Part:
 
 
 def _value_part(network: XMem, example: _Example, count: int, *, deep: bool) -> Part:
+    masks = example.masks(count)
     inputs = {
         "image": example.image,
         "f16": example.features.f16,
-        "masks": example.masks(count),
+        "masks": masks,
+        "others": masks.sum(0, keepdim=True) - masks,
     }
     module = ValueEncoder(network, deep=deep).eval()
     if not deep:

@@ -55,7 +55,7 @@ class Engine(Protocol):
     outputs: tuple[TensorSpec, ...]
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run once. Outputs may be overwritten by the next run: copy what must outlive it.
+        """Run once; may be called from several threads. The outputs are the caller's to keep.
 
         Raises:
             EngineError: An input is missing, unknown, or of another shape or dtype; names the

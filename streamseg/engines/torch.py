@@ -2,12 +2,156 @@
 
 from __future__ import annotations
 
-import torch
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+import torch
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+
+from streamseg.engines import TensorSpec, check_inputs
 from streamseg.errors import ConfigError, EngineError
 from streamseg.nets.attention import address, probe
+from streamseg.nets.xmem import XMem
 
-__all__ = ["address", "pick_device", "probe"]
+__all__ = ["TorchEngine", "TorchOptions", "address", "aggregate", "pick_device", "probe"]
+
+aggregate = XMem.aggregate
+_Forward = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchOptions:
+    """How torch runs a part.
+
+    Attributes:
+        channels_last: Pictures and convolutions' weights lie channel by channel.
+        autocast: Convolutions and products in bfloat16 though weights are float32.
+        compile: Through torch.compile; the first run takes a while.
+        cuda_graph: Recorded once, replayed with one launch; only where CUDA is.
+    """
+
+    channels_last: bool = False
+    autocast: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+
+
+class TorchEngine:
+    """A module as an engine.
+
+    Args:
+        part: Its name.
+        module: Takes the inputs in order; kept, moved to `device`, brought to channels-last.
+        inputs: In order.
+        outputs: Names, in the order that the module returns them.
+        device: Where it runs; inputs must lie there.
+        options: See `TorchOptions`.
+
+    Raises:
+        EngineError: The options ask for what the device does not have.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        module: nn.Module,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[str],
+        device: torch.device,
+        options: TorchOptions | None = None,
+    ) -> None:
+        self.part = part
+        self.inputs = tuple(inputs)
+        self._options = options or TorchOptions()
+        self._device = device
+        if self._options.cuda_graph and device.type != "cuda":
+            raise EngineError(f"{part}: expected a CUDA device for a CUDA graph, got {device}")
+        self._module = module.to(device).eval()
+        if self._options.channels_last:
+            _channels_last(self._module)
+        self.outputs = _output_specs(self._module, self.inputs, outputs, device)
+        compiled = torch.compile(self._module, dynamic=False) if self._options.compile else None
+        self._call = compiled or self._module
+        self._graph: _Graph | None = None
+        self._lock = threading.Lock()
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Engine.run`."""
+        check_inputs(self.part, self.inputs, inputs)
+        ordered = [self._arranged(inputs[spec.name]) for spec in self.inputs]
+        with torch.inference_mode():
+            if self._options.cuda_graph:
+                results = self._replayed(ordered)
+            else:
+                results = self._forward(ordered)
+        return {spec.name: tensor for spec, tensor in zip(self.outputs, results, strict=True)}
+
+    def _arranged(self, tensor: Tensor) -> Tensor:
+        if self._options.channels_last and tensor.dim() == 4:
+            return tensor.contiguous(memory_format=torch.channels_last)
+        return tensor
+
+    def _forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._options.autocast):
+            results = _tuple(self._call(*inputs))
+        if not self._options.autocast:
+            return results
+        specs = zip(results, self.outputs, strict=True)
+        return tuple(tensor.to(getattr(torch, spec.dtype)) for tensor, spec in specs)
+
+    def _replayed(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with self._lock:
+            if self._graph is None:
+                self._graph = _Graph(self._forward, inputs)
+            return self._graph.replay(inputs)
+
+
+class _Graph:
+    """One recorded run: inputs are copied in, outputs copied out."""
+
+    def __init__(self, forward: _Forward, inputs: Sequence[Tensor]) -> None:
+        self._inputs = [tensor.clone() for tensor in inputs]
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):  # lazily made handles and chosen algorithms must not be recorded
+                forward(self._inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._outputs = forward(self._inputs)
+
+    def replay(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        for held, given in zip(self._inputs, inputs, strict=True):
+            held.copy_(given)
+        self._graph.replay()
+        return tuple(tensor.clone() for tensor in self._outputs)
+
+
+def _channels_last(module: nn.Module) -> None:
+    """Convolutions' weights channel by channel; other four-dimensional ones stay."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _output_specs(
+    module: nn.Module, inputs: Sequence[TensorSpec], names: Sequence[str], device: torch.device
+) -> tuple[TensorSpec, ...]:
+    """What comes out, found by a run without numbers."""
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        fakes = [
+            torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
+            for spec in inputs
+        ]
+        results = _tuple(module(*fakes))
+    return tuple(TensorSpec.of(name, out) for name, out in zip(names, results, strict=True))
+
+
+def _tuple(results: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return (results,) if isinstance(results, Tensor) else tuple(results)
 
 
 def pick_device(name: str) -> torch.device:

@@ -216,8 +216,11 @@ class _ValueEncoder(nn.Module):
         self.fuser = Fuser(f16_dim, 4 * width, value_dim)
         self.hidden_reinforce = HiddenReinforce(value_dim, hidden_dim)
 
-    def forward(self, image: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
-        others = masks.sum(0, keepdim=True) - masks
+    def forward(
+        self, image: Tensor, f16: Tensor, masks: Tensor, others: Tensor | None = None
+    ) -> Tensor:
+        if others is None:
+            others = masks.sum(0, keepdim=True) - masks
         picture = image.expand(masks.shape[0], -1, -1, -1)
         g = torch.cat((picture, masks[:, None], others[:, None]), 1)
         g = F.relu(F.max_pool2d(self.bn1(self.conv1(g)), 3, 2, padding=1))
