@@ -18,8 +18,8 @@ from streamseg.propagation.carry import BoxF, Plane, Region, Silhouette
 from streamseg.propagation.pictures import Picture
 
 _LEAST_SIMILARITY = 0.72
-_LEAST_OVERLAP = 0.6
-_TURNS = 12
+_LEAST_OVERLAP = 0.8
+_TURNS = 24
 _SPEED_PX = 12.0
 _START_PX = 48.0
 

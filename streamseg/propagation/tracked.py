@@ -209,6 +209,9 @@ class TrackedObject:
             return
         soft, area = self.silhouette.soft, self.silhouette.area
         whole = self.anchor.shown(now) if self.anchor else self.area
+        if self.anchor is not None and 0.7 < area / max(self.area, 1.0) and whole > 1.5 * area:
+            self.anchor = Anchor.of(self.silhouette)  # the outline has grown astray
+            whole = area
         self._visible = area / max(whole, 1.0)
         if min(self._visible, area / max(self.area, 1.0)) < 0.05 or area < _LEAST_AREA:
             self._lose()
@@ -242,8 +245,10 @@ class TrackedObject:
             return
         soft, area = self.silhouette.soft, self.silhouette.area
         sure = self.score > 0.6 and area > 0.6 * self.area
-        around = histogram(bins, _surroundings(soft, 2 * self.config.band))
-        self.model.follow(own if sure else None, around, 0.05)
+        around = _surroundings(soft, 2 * self.config.band)
+        if self.anchor is not None:  # what was cut off by mistake is not to be learnt as ground
+            around *= 1.0 - self.anchor.faith * self.anchor.at(self.silhouette.region)
+        self.model.follow(own if sure else None, histogram(bins, around), 0.05)
         if sure or area > self.area:
             self.area += 0.02 * (area - self.area)
         if self.anchor is not None and sure:
