@@ -253,18 +253,35 @@ def overlap(first: Candidate, second: Candidate) -> int:
 
 def _distinct(item: Candidate, better: Candidate) -> bool:
     """Whether a region says something that a more object-like one does not."""
+    if _is_lost_in(item, better):
+        return True
     shared = overlap(item, better)
     return shared < 0.5 * min(item.area, better.area)
+
+
+def _is_lost_in(item: Candidate, larger: Candidate) -> bool:
+    """Whether a thing of its own lies in a sprawling region that only its size put first."""
+    return 6 * item.area < larger.area and item.objectness > 1.25 * larger.objectness
 
 
 def _is_fragment(item: Candidate, larger: Candidate) -> bool:
     """Whether a region is a speck of another one's pattern: inside its box, of a kindred colour."""
     if 3 * item.area > larger.area or larger.objectness < 0.2 or len(larger.sides) > 1:
         return False
-    if larger.area < 0.25 * larger.mask.size or item.objectness > 1.5 * larger.objectness:
+    if larger.area < 0.25 * larger.mask.size or _is_lost_in(item, larger):
         return False
     width = min(item.x1, larger.x1 + 1) - max(item.x0, larger.x0 - 1)
     height = min(item.y1, larger.y1 + 1) - max(item.y0, larger.y0 - 1)
     if min(width, height) <= 0 or width * height < 0.75 * item.mask.size:
         return False
+    if _covered_about(item, larger) < 0.2:
+        return False
     return float(np.minimum(item.names @ KINSHIP, larger.names @ KINSHIP).sum()) > 0.35
+
+
+def _covered_about(item: Candidate, other: Candidate, margin: int = 3) -> float:
+    """Share of a region's box and a margin around it that another region covers."""
+    rows = slice(max(item.y0 - margin - other.y0, 0), max(item.y1 + margin - other.y0, 0))
+    columns = slice(max(item.x0 - margin - other.x0, 0), max(item.x1 + margin - other.x0, 0))
+    near = other.mask[rows, columns]
+    return float(np.count_nonzero(near)) / (item.mask.size + 1)

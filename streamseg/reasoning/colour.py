@@ -7,6 +7,7 @@ are smooth functions of CIELAB hue, chroma over lightness, and lightness, tabula
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -108,7 +109,8 @@ def name_shares(rgb: Image) -> NDArray[np.uint8]:
         | (fine[..., 1].astype(np.uint16) << 5)
         | fine[..., 2]
     )
-    return _table()[index]
+    shares: NDArray[np.uint8] = _table()[index]
+    return shares
 
 
 def word_weights(word: str) -> FloatArray:
@@ -136,7 +138,7 @@ def _table() -> NDArray[np.uint8]:
 def _memberships(lab: FloatArray) -> FloatArray:
     light = lab[:, 0]
     chroma = np.hypot(lab[:, 1], lab[:, 2])
-    hue = np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360.0
+    hue = np.asarray(np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360.0, np.float32)
     saturation = chroma / (light + 12.0)
     # Slate and steel are gray to most people: cool hues need more saturation to count.
     least = 0.19 + 0.08 * _within(hue, 190.0, 300.0)
@@ -183,10 +185,10 @@ def _move(shares: FloatArray, sources: tuple[str, ...], sink: str, amount: Float
         shares[:, INDEX[sink]] += part
 
 
-def _rise(value: FloatArray, middle: float, width: float) -> FloatArray:
+def _rise(value: NDArray[np.floating[Any]], middle: float, width: float) -> FloatArray:
     """A smooth step from 0 to 1 about `middle`."""
-    result: FloatArray = 1.0 / (1.0 + np.exp(-np.clip((value - middle) / width, -40, 40)))
-    return result
+    steps = np.clip((value - middle) / width, -40, 40)
+    return np.asarray(1.0 / (1.0 + np.exp(-steps)), np.float32)
 
 
 def _within(hue: FloatArray, start: float, stop: float) -> FloatArray:

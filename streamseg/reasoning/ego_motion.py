@@ -69,6 +69,6 @@ def _residual(target: Gray, picture: Gray) -> tuple[FloatArray, float]:
 
 @cache
 def _dis() -> Any:
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow.setFinestScale(1)
     return flow

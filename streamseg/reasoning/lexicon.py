@@ -92,7 +92,8 @@ PLACES = {
     "in the right; right half; right part; on the right edge; at the right edge; "
     "right of the picture; right of the image; right of the frame; right of the screen; "
     "right of the scene; right of the video",
-    "top": "on the top; at the top; at top; on top; in the top; in the upper half; in the top half; "
+    "top": "on the top; at the top; at top; on top; in the top; in the upper half; top half; "
+    "in the top half; "
     "at the top edge; upper part; top part; at the upper edge; up high; high up",
     "bottom": "on the bottom; at the bottom; at bottom; in the bottom; in the lower half; "
     "in the bottom half; at the bottom edge; lower part; bottom part; at the lower edge; down low",
@@ -167,12 +168,13 @@ SHAPES = {
     "wide": "wide; broad; horizontal; flat",
     "thin": "thin; narrow; slim; slender",
 }
-NOUN_SHAPES = frozenset(
+_NOUN_SHAPES = (
     "ball disc disk circle sphere dot globe wheel coin football basketball marble square box cube "
     "tile block rectangle bar brick triangle pyramid cone star ring donut doughnut hoop annulus "
     "torus ellipse oval egg cross pentagon hexagon diamond rhombus lozenge heart crescent moon "
-    "blob cloud stick rod".split()
+    "blob cloud stick rod"
 )
+NOUN_SHAPES = frozenset(_NOUN_SHAPES.split())
 """Shape words that also name the thing, and so carry its number."""
 
 TEXTURES = {
@@ -268,7 +270,7 @@ NUMBERS = {
     "2": "two; pair; pair of; a pair of; both; both of; couple of; a couple of",
     **{
         str(3 + i): word
-        for i, word in enumerate("three four five six seven eight nine ten".split())
+        for i, word in enumerate(["three", "four", "five", "six", "seven", "eight", "nine", "ten"])
     },
 }
 ORDINALS = {
@@ -364,7 +366,7 @@ def _places_in_the_picture() -> dict[str, str]:
 
 _TABLE = _table()
 _LONGEST = max(len(words) for words in _TABLE)
-_PLURALS = frozenset("men women people children ones these those".split())
+_PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "those"))
 
 
 def lexemes(text: str) -> Iterator[Lexeme]:

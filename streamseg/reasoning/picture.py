@@ -58,7 +58,7 @@ def observe(target: Frame, segment: Sequence[Frame]) -> Picture:
     """Make the working picture of a frame and measure every pixel of it."""
     small = _small(target)
     height, width = small.shape[:2]
-    still = cv2.medianBlur(small, 3)
+    still = np.asarray(cv2.medianBlur(small, 3), np.uint8)
     lab = lightness(still)
     velocity, noise = velocities(_gray(target), _neighbours(target, segment))
     scale = (target.width / width, target.height / height)

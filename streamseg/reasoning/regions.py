@@ -66,7 +66,7 @@ def _masks(
 ) -> Iterator[tuple[str, tuple[str, ...], NDArray[np.uint8]]]:
     """Yield (cue, colour family, (h, w) uint8 mask)."""
     core = (picture.saliency > _SALIENT).astype(np.uint8)
-    salient = cv2.dilate(core, _CROSS)
+    salient = np.asarray(cv2.dilate(core, _CROSS), np.uint8)
     yield "salience", (), _closed(core)
     speed = np.hypot(picture.velocity[..., 0], picture.velocity[..., 1])
     moving = (speed > 2.5 * picture.speed_noise).astype(np.uint8)
@@ -74,7 +74,8 @@ def _masks(
     shares = [picture.names[..., k].astype(np.uint16) for k in range(picture.names.shape[2])]
     least = _MIN_AREA_FRACTION * core.size
     for family in FAMILIES:
-        mask = (sum(shares[INDEX[name]] for name in family) > 127).astype(np.uint8)
+        share = np.sum([shares[INDEX[name]] for name in family], axis=0)
+        mask = np.asarray(share > 127, np.uint8)
         covered = cv2.countNonZero(mask)
         if covered < least:
             continue

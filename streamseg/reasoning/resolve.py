@@ -1,4 +1,4 @@
-"""From a phrase and scored candidates to the ones that are meant: filters, then relations, then order."""
+"""From a phrase and scored candidates to those meant: filters, then relations, then order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
 
 
 def _prior(view: View, phrase: Phrase) -> Scores:
-    """Objects stand out from what is around them; a colour named needs less of that than a guess."""
+    """Objects stand out; what has the colour asked for needs to less than a guess does."""
     coloured = any(item.kind == "colour" and not item.negated for item in phrase.attributes)
     if coloured:
         return 0.1 + 0.9 * rise(view.objectness, 0.12, 0.03)

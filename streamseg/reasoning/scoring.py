@@ -185,7 +185,7 @@ def _motion(view: View, attribute: Attribute, value: str) -> Scores | None:
     if value in ways:
         return np.asarray(moving * rise(heading @ np.asarray(ways[value]), 0.62, 0.05))
     sign = {"entering": -1.0, "leaving": 1.0}[value]
-    return moving * (1.0 - rise(_time_to_border(view, sign), 1.2, 0.15))
+    return np.asarray(moving * (1.0 - rise(_time_to_border(view, sign), 1.2, 0.15)))
 
 
 def _time_to_border(view: View, sign: float) -> Scores:
@@ -197,7 +197,7 @@ def _time_to_border(view: View, sign: float) -> Scores:
         rooms = ((item.x0, -vx), (width - item.x1, vx), (item.y0, -vy), (height - item.y1, vy))
         times = [max(room, 0) / speed for room, speed in rooms if speed > 1e-6]
         soonest[k] = min(times, default=np.inf)
-    return np.minimum(soonest, 1e6)
+    return np.asarray(np.minimum(soonest, 1e6), np.float64)
 
 
 def _shape(view: View, attribute: Attribute, value: str) -> Scores | None:
@@ -225,16 +225,16 @@ _NOUNS: dict[str, Callable[[View], Scores]] = {
     "animal": lambda view: rise(view.speeds, _MOVING, 0.01) * rise(view.areas, 0.002, 0.0005),
     "vehicle": lambda view: 1.0 - rise(_uprights(view), 1.3, 0.15),
     "arm": lambda view: rise(view.areas, 0.006, 0.002),
-    "cup": lambda view: rise(_solidities(view), 0.75, 0.03),
+    "cup": lambda view: rise(_solidities(view), 0.75, 0.03) * (1.0 - rise(_slims(view), 2.6, 0.2)),
 }
 
 
 def suits_noun(view: View, noun: str) -> Scores:
-    """A weak prior in [0.5, 1]: what a thing of that name tends to look like."""
+    """A weak prior in [0.25, 1]: what a thing of that name tends to look like."""
     prior = _NOUNS.get(noun)
     if prior is None or not len(view):
         return np.ones(len(view))
-    return 0.5 + 0.5 * prior(view)
+    return 0.25 + 0.75 * prior(view)
 
 
 def _uprights(view: View) -> Scores:
@@ -243,3 +243,7 @@ def _uprights(view: View) -> Scores:
 
 def _solidities(view: View) -> Scores:
     return np.asarray([each.solidity for each in view.shapes])
+
+
+def _slims(view: View) -> Scores:
+    return np.asarray([each.elongation for each in view.shapes])

@@ -1,4 +1,4 @@
-"""What a region's outline looks like: fits of simple figures, and the shape words they answer to."""
+"""What a region's outline looks like: fits of simple figures, and the words they answer to."""
 
 from __future__ import annotations
 
@@ -49,13 +49,14 @@ def describe(mask: Mask) -> Shape:
     # Whiskers (a seam in the ground, a bit of shadow) are no part of the shape.
     brush = 1 + 2 * round(0.04 * _ENLARGE * math.sqrt(float(np.count_nonzero(mask))))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (brush, brush))
-    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc)
+    opened = np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc), np.uint8)
     solid = opened if opened.any() else solid
     contours, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return Shape(0, 0, 0, 0, 0, max(height, width) / min(height, width), height / width, 0)
-    contour = max(contours, key=cv2.contourArea)
-    filled = cv2.drawContours(np.zeros_like(solid), [contour], -1, 1, cv2.FILLED)
+    contour = np.asarray(max(contours, key=cv2.contourArea), np.int32)
+    filled = np.zeros_like(solid)
+    cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED)
     area = float(filled.sum())
     hull = float(cv2.contourArea(cv2.convexHull(contour))) + 1.0
     (_, (side_a, side_b), _) = cv2.minAreaRect(contour)
@@ -105,7 +106,7 @@ def _rise(value: float, middle: float, width: float) -> float:
 
 
 def answers_to(shape: Shape, word: str) -> float | None:
-    """Membership in [0, 1] in a canonical shape word of the lexicon; None when there is no measure."""
+    """Membership in [0, 1] in a canonical shape word of the lexicon; None without a measure."""
     whole = 1.0 - _rise(shape.hole, 0.12, 0.02)
     squat = 1.0 - _rise(shape.elongation, 1.33, 0.05)
     oval = _rise(shape.ellipse, 0.89, 0.012)

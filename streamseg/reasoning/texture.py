@@ -1,4 +1,4 @@
-"""The pattern on a region, measured at the picture's own resolution: stripes, dots, checks, none."""
+"""The pattern on a region at the picture's own resolution: stripes, dots, checks or none."""
 
 from __future__ import annotations
 
