@@ -52,7 +52,7 @@ def sam2_from_folder(folder: Path) -> Sam2Model:
     """
     network = _empty(folder)
     path = folder / "model.safetensors"
-    state = _with_twins(read_state(path))
+    state = with_twins(read_state(path))
     expected = shapes_of(network.state_dict())
     check_shapes(path, expected, shapes_of(state), ignore=VIDEO_ONLY)
     kept = {key: state[key].float() for key in expected}
@@ -61,7 +61,8 @@ def sam2_from_folder(folder: Path) -> Sam2Model:
     return network
 
 
-def _with_twins(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def with_twins(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, the shared matrix under both its names."""
     shared = {twin: state[name] for name in TWINS for twin in TWINS if name in state}
     return {**shared, **state}
 
@@ -82,7 +83,7 @@ def selftest_sam2(seed: int = 0) -> Sam2Model:
         network = Sam2Model(_selftest_config())
     rng = np.random.default_rng(seed)
     state = {
-        name: _random_like(name, value.shape, rng) for name, value in network.state_dict().items()
+        name: random_like(name, value.shape, rng) for name, value in network.state_dict().items()
     }
     state[TWINS[1]] = state[TWINS[0]].clone()
     for name, value in state.items():
@@ -161,7 +162,7 @@ def _selftest_config() -> Sam2Config:
     )
 
 
-def _random_like(name: str, shape: torch.Size, rng: np.random.Generator) -> Tensor:
+def random_like(name: str, shape: torch.Size, rng: np.random.Generator) -> Tensor:
     """Normal values scaled by the fan-in; normalisation layers near the identity."""
     values = rng.standard_normal(tuple(shape)).astype(np.float32)
     if "norm" in name and name.endswith("weight"):
