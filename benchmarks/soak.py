@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--config", default="classical")
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--warm", type=int, default=1_000)
-    parser.add_argument("--size", default="320x180")
+    parser.add_argument("--size", default="640x360")
     parser.add_argument("--query", default="all red things")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -76,8 +76,15 @@ class KeyframeWatch:
         return Look(difficulty, self._trigger.decide(signals, now_ns))
 
     def sample(self, frames: list[Frame]) -> Sample:
-        """The frames that a request shows, from the ring's, oldest first."""
-        return self._sampler.sample(frames, self._relevances)
+        """The frames that a request shows, from the ring's, oldest first.
+
+        What was pointed at once is worth nothing more: asking again is for a newer frame.
+        """
+        sample = self._sampler.sample(frames, self._relevances)
+        for index in self._relevances:
+            if index <= sample.target.index:
+                self._relevances[index] = 0.0
+        return sample
 
     def answered(self, *, found: bool, cost_s: float, now_ns: int) -> None:
         """The request fired last is over: whether it named an object, and what it cost."""
