@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from streamseg.export.part import Part
 
-from streamseg.errors import EngineError, MissingDependencyError, OutputError
+from streamseg.engines.files import write_whole
+from streamseg.errors import EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -40,8 +39,7 @@ def export_onnx(part: Part, path: Path) -> Path:
     data = to_model(part).SerializeToString()
     if len(data) > _PROTOBUF_LIMIT:
         raise EngineError(f"{part.name}: expected at most 2 GiB of ONNX, got {len(data)} bytes")
-    with whole_file(path) as temporary:
-        temporary.write_bytes(data)
+    write_whole(path, data)
     return path
 
 
@@ -80,35 +78,6 @@ def to_model(part: Part) -> ModelProto:
 def _worth_folding(node: Any) -> bool | None:
     """None leaves it to the optimiser; a table of equal numbers is cheaper made than stored."""
     return False if node.op_type in {"ConstantOfShape", "Expand"} else None
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved onto it when the block ends well, else deleted.
-
-    Raises:
-        OutputError: It cannot be written: no folder, no rights, no space.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        _to_disk(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until the bytes are on the disk: a rename may otherwise outlive them."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A part in half precision: its own copy of the weights, rounded once, at export."""
+"""A part made ready for export: normalisation folded into convolutions, weights rounded once."""
 
 from __future__ import annotations
 
@@ -7,23 +7,40 @@ from typing import Literal
 
 import torch
 from streamseg.export.part import Part
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Precision = Literal["fp32", "fp16", "bf16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def lower(part: Part, precision: Precision) -> Part:
-    """The part in `precision`; the given one is left as it is.
+    """The part in `precision`, on its own weights; the given one is left as it is.
 
-    Weights, and inputs that are not `exact`, are rounded. In fp32 it is the part itself.
+    Batch normalisation is folded in float32, then weights, and inputs that are not `exact`,
+    are rounded.
     """
-    if precision == "fp32":
-        return part
     dtype = DTYPES[precision]
+    module = copy.deepcopy(part.module)
+    fold_batch_norms(module)
     inputs = {name: _cast(part, name, tensor, dtype) for name, tensor in part.inputs.items()}
-    module = copy.deepcopy(part.module).to(dtype)
-    return Part(part.name, module, inputs, part.outputs, part.exact)
+    return Part(part.name, module.to(dtype), inputs, part.outputs, part.exact)
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Put each batch normalisation into the convolution registered right before it, in place.
+
+    Only for networks that run their layers in the order in which they hold them, as ResNets do.
+    """
+    for child in module.modules():
+        before: tuple[str, nn.Module] | None = None
+        for name, layer in list(child.named_children()):
+            if isinstance(layer, nn.BatchNorm2d) and before is not None:
+                conv_name, conv = before
+                if isinstance(conv, nn.Conv2d) and conv.out_channels == layer.num_features:
+                    setattr(child, conv_name, fuse_conv_bn_eval(conv.eval(), layer.eval()))
+                    setattr(child, name, nn.Identity())
+            before = name, layer
 
 
 def _cast(part: Part, name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

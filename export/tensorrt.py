@@ -1,0 +1,113 @@
+"""ONNX to a TensorRT plan, for a card that need not be here.
+
+The same code builds with `tensorrt` and with `tensorrt_rtx`. Networks are strongly typed:
+each tensor has the type that the ONNX says, so precision is decided at export. TensorRT-RTX
+compiles for any of its targets without a GPU; TensorRT only for the one that is here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from streamseg.engines.files import locked, write_whole
+from streamseg.engines.tensorrt import Family, Log, load_library
+from streamseg.errors import ConfigError, EngineError
+
+CURRENT = "current"
+TIMING_CACHE = "timing.cache"
+
+
+def targets(family: Family) -> tuple[str, ...]:
+    """Compute capabilities that the library builds for, such as "sm86"; last "current"."""
+    library = load_library(family)
+    if not hasattr(library, "ComputeCapability"):
+        return (CURRENT,)
+    names = [name.lower() for name in library.ComputeCapability.__members__]
+    return (*sorted((n for n in names if n.startswith("sm")), key=lambda n: int(n[2:])), CURRENT)
+
+
+def build_plan(
+    part: str,
+    onnx: bytes,
+    target: str = CURRENT,
+    family: Family = "tensorrt-rtx",
+    timing_cache: Path | None = None,
+) -> bytes:
+    """Compile a part.
+
+    Args:
+        part: Its name, for errors.
+        onnx: The model.
+        target: One of `targets`.
+        family: The library to build with.
+        timing_cache: Kept between builds, so that a kernel is timed once; made if missing.
+
+    Raises:
+        ConfigError: No such target.
+        EngineError: An unsupported layer, or no GPU where one is needed; says what TensorRT said.
+        MissingDependencyError: The library is not installed.
+    """
+    library = load_library(family)
+    log = Log(library)
+    builder = library.Builder(log.listener)
+    if builder is None:
+        raise EngineError(f"{part}: {family} cannot build here: {log.last()}")
+    network = _parsed(library, builder, log, part, onnx)
+    config = builder.create_builder_config()
+    _aim(library, config, target, family)
+    cache = _load_timings(config, timing_cache)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineError(f"{part}: {family} cannot build it for {target}: {log.last()}")
+    _save_timings(config, cache, timing_cache)
+    return bytes(plan)
+
+
+def _parsed(library: Any, builder: Any, log: Log, part: str, onnx: bytes) -> Any:
+    network = builder.create_network(_strongly_typed(library))
+    parser = library.OnnxParser(network, log.listener)
+    if not parser.parse(onnx):
+        told = [parser.get_error(index) for index in range(parser.num_errors)]
+        text = "; ".join(" ".join(str(error.desc()).split()) for error in told)
+        raise EngineError(f"{part}: TensorRT does not take this ONNX: {text[:500]}")
+    return network
+
+
+def _strongly_typed(library: Any) -> int:
+    """The flag's bit; 0 where every network is strongly typed."""
+    flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def _aim(library: Any, config: Any, target: str, family: Family) -> None:
+    known = targets(family)
+    if target not in known:
+        raise ConfigError(f"expected a target of {family}, {', '.join(known)}, got {target!r}")
+    if target != CURRENT:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(library.ComputeCapability, target.upper()), 0)
+
+
+def _load_timings(config: Any, path: Path | None) -> Any:
+    """A timing cache in use, from the file where it is readable and fits; None where unwanted."""
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    cache = config.create_timing_cache(content)
+    if cache is None or not config.set_timing_cache(cache, False):
+        cache = config.create_timing_cache(b"")  # of another version: begin anew
+        if cache is None or not config.set_timing_cache(cache, False):
+            return None
+    return cache
+
+
+def _save_timings(config: Any, cache: Any, path: Path | None) -> None:
+    if cache is None or path is None:
+        return
+    used = config.get_timing_cache() or cache
+    with locked(path.with_suffix(".lock")):
+        write_whole(path, bytes(used.serialize()))

@@ -1,0 +1,163 @@
+"""The manifest beside exported files: what each is, what it was made from, and its hash.
+
+A file that the manifest does not name, or names with another hash, is not loaded: a
+TensorRT plan is executable code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamseg.engines import TensorSpec
+from streamseg.errors import EngineError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_PACKAGES = (
+    *("streamseg", "torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "tensorrt"),
+    *("tensorrt_rtx", "tensorrt_rtx_cu13_bindings"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One exported file.
+
+    Attributes:
+        part: Name of the part.
+        file: Name of the file, in the manifest's folder.
+        format: "onnx", "tensorrt" or "tensorrt-rtx".
+        precision: "fp32", "fp16" or "bf16".
+        target: "" for ONNX; else the compute capability that a plan is for, such as "sm86".
+        inputs: In the part's order.
+        outputs: Likewise.
+        opset: Of the ONNX that it is, or came from.
+        weights_sha256: `weights_sha256` of the network.
+        file_sha256: Of the file.
+        nbytes: Of the file.
+        build_s: Seconds that it took.
+        difference: Largest, relative to the output's range; None where it could not be run.
+        versions: Of the libraries that had a hand in it.
+    """
+
+    part: str
+    file: str
+    format: str
+    precision: str
+    target: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    opset: int
+    weights_sha256: str
+    file_sha256: str
+    nbytes: int
+    build_s: float
+    difference: float | None
+    versions: dict[str, str]
+
+
+def read_manifest(folder: Path) -> list[Entry]:
+    """What the folder's manifest names; nothing where there is none.
+
+    Raises:
+        EngineError: It cannot be read, or is none of ours.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise EngineError(
+                f"expected a manifest of format {_FORMAT}, got {content['format']} in {path}; "
+                "export again"
+            )
+        return [_entry(row) for row in content["parts"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"cannot read {path}: {error}; delete it and export again") from None
+
+
+def add_to_manifest(folder: Path, entries: Iterable[Entry]) -> None:
+    """Name files in the manifest, in place of what it said of the same files before.
+
+    Raises:
+        EngineError: The manifest that is there cannot be read.
+        OutputError: It cannot be written.
+    """
+    from streamseg.engines.files import locked, write_whole
+
+    with locked(folder / f"{MANIFEST}.lock"):
+        known = {entry.file: entry for entry in read_manifest(folder)}
+        known |= {entry.file: entry for entry in entries}
+        rows = [asdict(entry) for _, entry in sorted(known.items())]
+        text = json.dumps({"format": _FORMAT, "parts": rows}, indent=1) + "\n"
+        write_whole(folder / MANIFEST, text.encode())
+
+
+def trusted_bytes(folder: Path, entry: Entry) -> bytes:
+    """The file's content, read once and held against the manifest's hash.
+
+    Raises:
+        EngineError: It is missing, or is not what the manifest says.
+    """
+    path = folder / entry.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f"cannot read {path}: {error.strerror}; export again") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry.file_sha256:
+        raise EngineError(
+            f"{path}: expected sha256 {entry.file_sha256[:12]}… as in {MANIFEST}, got "
+            f"{found[:12]}…: it is not loaded; export again"
+        )
+    return content
+
+
+def with_file(entry: Entry, content: bytes) -> Entry:
+    """The entry, standing for this content."""
+    return replace(entry, file_sha256=hashlib.sha256(content).hexdigest(), nbytes=len(content))
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A hash of every entry of the state dict: name, dtype, shape and content."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        held = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(held.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that export, those that are installed."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    specs = {key: tuple(_spec(spec) for spec in row[key]) for key in ("inputs", "outputs")}
+    entry = Entry(**{**row, **specs})
+    if Path(entry.file).name != entry.file:
+        raise ValueError(f"expected the name of a file, got {entry.file!r}")
+    return entry
+
+
+def _spec(row: dict[str, Any]) -> TensorSpec:
+    return TensorSpec(row["name"], tuple(row["shape"]), row["dtype"])
