@@ -179,6 +179,42 @@ class MemoryConfig(Section):
     )
 
 
+EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
+
+
+class EngineConfig(Section):
+    """What runs a network, how precisely, and what may stand in for it."""
+
+    family: EngineFamily = "torch"
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    fallback: tuple[EngineFamily, ...] = Field(
+        (), description="Families to try in turn where `family` cannot run; none: it is an error."
+    )
+    folder: str = Field(
+        "", description="Of `streamseg export`; empty: exported on first use, into the cache."
+    )
+    objects: tuple[Count, ...] = Field(
+        (1, 2, 4, 8, 16), description="Counts of objects to have engines for; others are padded."
+    )
+    capacity: Count = Field(4096, description="Memory elements that an exported readout holds.")
+    aspect: float = Field(
+        16 / 9, gt=0, description="Width over height of the pictures that `export` prepares for."
+    )
+    threads: int = Field(0, ge=0, description="ONNX Runtime's, on the CPU; 0: one per core.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
+        ("cpu",), min_length=1, description="ONNX Runtime's, in order of preference."
+    )
+    channels_last: bool = Field(False, description="torch: pictures channel by channel.")
+    compile: bool = Field(False, description="torch: through torch.compile.")
+    cuda_graph: bool = Field(False, description="torch, tensorrt: record once, replay.")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network runs as it is, with nothing in between."""
+        quick = self.channels_last or self.compile or self.cuda_graph
+        return self.family == "torch" and self.precision == "fp32" and not quick
+
+
 class XMemConfig(Section):
     """XMem on every frame."""
 
@@ -191,6 +227,7 @@ class XMemConfig(Section):
         "a frame in float16, within buffer.max_bytes.",
     )
     memory: MemoryConfig = MemoryConfig()
+    engine: EngineConfig = EngineConfig()
 
 
 class PropagationConfig(Section):
