@@ -181,7 +181,8 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
     salient = picture.saliency[parts.window]
     values = salient[parts.core]
     # The better half: a pattern's second tone may well be the ground's.
-    rare = float(values[values >= np.median(values)].mean())
+    half = len(values) // 2
+    rare = float(np.partition(values, half)[half:].mean())
     ground = 1.0 - float(salient[parts.near].mean()) if parts.near.any() else 0.0
     stands_out = max(
         rare, 0.4 * contrast * closed, 0.4 * against * (0.5 + 0.5 * contrast), least_stands_out
@@ -213,8 +214,8 @@ def _goes_on(names: FloatArray, near: NDArray[np.uint8]) -> float:
 def _motion(picture: Picture, parts: _Surround) -> tuple[tuple[float, float], float]:
     """Velocity in pixels per second, and how far it is not its surround's, in [0, 1]."""
     velocity = picture.velocity[parts.window]
-    own = np.median(velocity[parts.core], axis=0)
-    behind = np.median(velocity[parts.wide], axis=0) if parts.wide.any() else own
+    own = velocity[parts.core].mean(axis=0)
+    behind = velocity[parts.wide].mean(axis=0) if parts.wide.any() else own
     against = float(np.hypot(*(own - behind))) / picture.shape[1]
     known = np.isfinite(picture.speed_noise)
     return (float(own[0]), float(own[1])), min(against / _MOTION_CONTRAST, 1.0) if known else 0.0
@@ -276,7 +277,8 @@ def _is_fragment(item: Candidate, larger: Candidate) -> bool:
         return False
     if _covered_about(item, larger) < 0.2:
         return False
-    return float(np.minimum(item.names @ KINSHIP, larger.names @ KINSHIP).sum()) > 0.35
+    kindred = np.minimum((larger.names @ KINSHIP) / 0.3, 1.0)
+    return float(item.names @ kindred) > 0.6
 
 
 def _covered_about(item: Candidate, other: Candidate, margin: int = 3) -> float:
