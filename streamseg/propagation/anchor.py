@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.propagation.carry import Carried, Plane, Region, Silhouette
+from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import Picture
 
 _RENEW_EVERY = 8

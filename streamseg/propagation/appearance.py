@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.propagation.opencv import cv2
 from streamseg.types import Image
 
 BINS = 16 * 32 * 32
@@ -49,9 +49,9 @@ def histogram(bins: NDArray[np.uint16], weights: NDArray[np.float32]) -> Histogr
         np.ones(1, np.float32),
         borderType=cv2.BORDER_REPLICATE,
     )
-    result = np.ascontiguousarray(smooth.reshape(32, 32, 16).transpose(2, 0, 1)).ravel()
+    result: Histogram = smooth.reshape(32, 32, 16).transpose(2, 0, 1).ravel()
     total = float(result.sum())
-    return result / total if total > 0 else result
+    return np.divide(result, max(total, 1e-6), dtype=np.float32)
 
 
 def similarity(one: Histogram, other: Histogram) -> float:

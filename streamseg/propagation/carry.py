@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import FLOW_UNIT, FlowPair, Picture, pixel_grid
 
 Plane = NDArray[np.float32]
 BoxF = tuple[float, float, float, float]
 """x0, y0, x1, y1 in level-0 pixels."""
+_REACH_PX = 24.0
+"""How far beyond the expected place the flow is asked for, per frame."""
 _STRANGENESS = 150.0
 """Squared grey levels that a match at the end of the search's reach has to be better by."""
 
@@ -112,6 +114,46 @@ class Carried:
     motion: NDArray[np.float32]
     agreement: float
     misfit: float
+
+
+def carry(
+    past: Silhouette,
+    pair: FlowPair,
+    before: Picture,
+    now: Picture,
+    velocity: tuple[float, float],
+    frames: int,
+) -> Carried | None:
+    """Carry `past` to the present picture; None when it has left it.
+
+    Flow comes first. Where it contradicts itself, loses area or arrives on other colours (small
+    things that jump further than they are wide), the object is searched for as a whole, and the
+    better fit is taken.
+
+    Args:
+        velocity: Level-0 pixels per frame, where to look first.
+        frames: How many frames lie between the two pictures.
+    """
+    box = past.box(0.3)
+    if box is None:
+        return None
+    guess = (velocity[0] * frames, velocity[1] * frames)
+    reach = _REACH_PX * min(frames, 4)
+    region = Region.around(grown(_joined(box, shifted(box, guess)), reach), past.region.level, now)
+    if region is None:
+        return None
+    carried = carry_by_flow(past, region, pair, before, now)
+    kept = carried.silhouette.area / max(past.area, 1.0)
+    if carried.agreement >= 0.6 and kept >= 0.7 and carried.misfit <= 30.0:
+        return carried
+    shift = search(past, before, now, guess, 1.5 * reach)
+    if shift is None:
+        return carried
+    moved = Region.around(grown(shifted(box, shift), 8.0), past.region.level, now)
+    if moved is None:
+        return carried
+    rival = carry_by_shift(past, moved, shift, before, now)
+    return min(carried, rival, key=lambda way: way.misfit)
 
 
 def carry_by_flow(
@@ -250,6 +292,16 @@ def _match(
 def grown(box: BoxF, reach: float) -> BoxF:
     """`reach` more on every side."""
     return (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
+
+
+def _joined(one: BoxF, other: BoxF) -> BoxF:
+    """The smallest box around both."""
+    return (
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+    )
 
 
 def shifted(box: BoxF, shift: tuple[float, float]) -> BoxF:

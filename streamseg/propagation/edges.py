@@ -8,9 +8,10 @@ object's colour histograms, and Gaussian colours of the inside and outside nearb
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from streamseg.propagation.opencv import cv2
 
 Plane = NDArray[np.float32]
 """(h, w) float32."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import cv2
 import numpy as np
 
 from streamseg.config import FlowConfig
+from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import FlowEngine, FlowPair, Picture, picture
 from streamseg.propagation.tracked import TrackedObject, compete
 from streamseg.types import Frame, Labels, Mask, Propagated
@@ -42,6 +42,8 @@ class FlowPropagator:
         self._advance(frame, now)
         for object_id, mask in (seeds or {}).items():
             self._seed(object_id, mask, now)
+        if seeds:
+            compete(self._objects.values())
         self._frame, self._picture = frame, now
         return self._output()
 
@@ -58,7 +60,7 @@ class FlowPropagator:
         twin._frame, twin._picture, twin._shape = self._frame, self._picture, self._shape
         return twin
 
-    def adopt(self, lane: FlowPropagator, ids: Mapping[int, int]) -> Propagated:  # type: ignore[override]
+    def adopt(self, lane: FlowPropagator, ids: Mapping[int, int]) -> Propagated:
         for theirs, ours in ids.items():
             if theirs in lane._objects:
                 self._objects[ours] = lane._objects[theirs]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.propagation.appearance import Histogram, colour_index, histogram
+from streamseg.propagation.opencv import cv2
 from streamseg.types import Frame, Image
 
 FLOW_UNIT = 32.0

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.propagation.appearance import ColourModel, histogram, likelihood, similarity
 from streamseg.propagation.carry import BoxF, Plane, Region, Silhouette
+from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import Picture
 
 _LEAST_SIMILARITY = 0.72

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,12 +28,9 @@ from streamseg.propagation.carry import (
     Carried,
     Region,
     Silhouette,
-    carry_by_flow,
-    carry_by_shift,
-    grown,
-    search,
-    shifted,
+    carry,
 )
+from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import FlowPair, Picture
 from streamseg.propagation.recovery import Wanted, recover
 from streamseg.types import Labels
@@ -113,7 +109,8 @@ class TrackedObject:
         if self.silhouette is None:
             self.unseen += frames
             return
-        carried = self._carry(self.silhouette, before, now, pair, frames)
+        carried = carry(self.silhouette, pair, before, now, self.velocity, frames)
+        carried = carried and self._trim(carried, now)
         if carried is None:
             self._lose()
             return
@@ -122,29 +119,6 @@ class TrackedObject:
             self.anchor = self.anchor.follow(carried)
         self._move(carried, frames)
         self.silhouette = self._cut(carried, now)
-
-    def _carry(
-        self, past: Silhouette, before: Picture, now: Picture, pair: FlowPair, frames: int
-    ) -> Carried | None:
-        box = past.box(0.3)
-        if box is None:
-            return None
-        guess = (self.velocity[0] * frames, self.velocity[1] * frames)
-        reach = 24.0 * min(frames, 4)
-        wide = _span(box, guess, reach)
-        region = Region.around(wide, past.region.level, now)
-        if region is None:
-            return None
-        carried = carry_by_flow(past, region, pair, before, now)
-        kept = carried.silhouette.area / max(past.area, 1.0)
-        if carried.agreement < 0.6 or kept < 0.7 or carried.misfit > 30.0:
-            shift = search(past, before, now, guess, 1.5 * reach)
-            wide = grown(shifted(box, shift), 8.0) if shift else None
-            moved = Region.around(wide, past.region.level, now) if wide else None
-            if shift is not None and moved is not None:
-                rival = carry_by_shift(past, moved, shift, before, now)
-                carried = min(carried, rival, key=lambda way: way.misfit)
-        return self._trim(carried, now)
 
     def _trim(self, carried: Carried, now: Picture) -> Carried | None:
         """Shrink (or rescale) the region to what the cut needs."""
@@ -209,7 +183,7 @@ class TrackedObject:
             return
         soft, area = self.silhouette.soft, self.silhouette.area
         whole = self.anchor.shown(now) if self.anchor else self.area
-        if self.anchor is not None and 0.7 < area / max(self.area, 1.0) and whole > 1.5 * area:
+        if self.anchor is not None and area / max(self.area, 1.0) > 0.7 and whole > 1.5 * area:
             self.anchor = Anchor.of(self.silhouette)  # the outline has grown astray
             whole = area
         self._visible = area / max(whole, 1.0)
@@ -354,15 +328,6 @@ def _work_region(box: BoxF, margin: int, now: Picture) -> Region | None:
         level += 1
         pixels /= 4
     return Region.around(wide, level, now)
-
-
-def _span(box: BoxF, shift: tuple[float, float], reach: float) -> BoxF:
-    """Box that holds `box` before and after `shift`, and `reach` more on every side."""
-    moved = shifted(box, shift)
-    joined = (
-        min(box[0], moved[0]), min(box[1], moved[1]), max(box[2], moved[2]), max(box[3], moved[3])
-    )  # fmt: skip
-    return grown(joined, reach)
 
 
 def _clean(

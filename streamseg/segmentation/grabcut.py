@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,10 +92,10 @@ class GrabCutSegmenter:
         cv2.setRNGSeed(self._config.seed)  # per thread; k-means inside draws from it
         background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.grabCut(
-            crop.small, trimap, None, background, foreground,
+            crop.small, trimap, (0, 0, 1, 1), background, foreground,
             self._config.iterations, cv2.GC_INIT_WITH_MASK,
         )  # fmt: skip
-        return trimap & 1  # GC_FGD is 1, GC_PR_FGD is 3
+        return trimap & np.uint8(1)  # GC_FGD is 1, GC_PR_FGD is 3
 
 
 def _crop(image: Image, target: Target, config: GrabCutConfig) -> _Crop | None:
@@ -161,11 +162,10 @@ def _start_colour(crop: _Crop) -> Trimap:
     return trimap
 
 
-def _colours(lab: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _colours(lab: NDArray[Any], region: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(8, 16, 16) float32 Lab histogram of a 0/1 region, sums to 1."""
     counts = cv2.calcHist([lab], [0, 1, 2], region, [8, 16, 16], [0, 256, 0, 256, 0, 256])
-    shares: NDArray[np.float32] = counts / max(float(counts.sum()), 1.0)
-    return shares
+    return np.asarray(counts / max(float(counts.sum()), 1.0), np.float32)
 
 
 def _start_box(crop: _Crop) -> Trimap:
@@ -233,7 +233,8 @@ def _keep_parts(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
     keep = areas >= 0.15 * areas[main]
     keep[list(touched)] = True
     keep[0] = False
-    return keep[labels].astype(np.uint8)
+    kept: NDArray[np.uint8] = keep[labels].astype(np.uint8)
+    return kept
 
 
 def _score(crop: _Crop, cut: NDArray[np.uint8]) -> float:

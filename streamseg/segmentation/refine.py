@@ -6,6 +6,8 @@ mask is found on the small grid's scale and applied to the full-size picture.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ _SOFTNESS = 30.0
 def refine_edge(window: Image, cut: NDArray[np.uint8], scale: float) -> Mask:
     """Return the (H, W) bool mask over `window` for a (h, w) 0/1 cut made at `scale`."""
     height, width = window.shape[:2]
-    coarse = cut.astype(np.float32)
+    coarse: NDArray[Any] = cut.astype(np.float32)
     if scale >= 1:
         finer = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA)
         whole: Mask = finer > 0.5
@@ -35,20 +37,17 @@ def refine_edge(window: Image, cut: NDArray[np.uint8], scale: float) -> Mask:
     return result
 
 
-def _axis(window: Image, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+def _axis(window: Image, coarse: NDArray[Any]) -> NDArray[np.float32]:
     """(H, W) float32: the picture along the line from the outside's to the inside's mean colour."""
     inside = (coarse > 0.5).view(np.uint8)
     own = np.asarray(cv2.mean(window, inside)[:3])
     other = np.asarray(cv2.mean(window, 1 - inside)[:3])
     axis = own - other
     axis /= max(float(np.linalg.norm(axis)), 1e-6)
-    guide: NDArray[np.float32] = cv2.transform(window.astype(np.float32), axis[None])
-    return guide
+    return np.asarray(cv2.transform(window.astype(np.float32), axis[None]), np.float32)
 
 
-def _guided(
-    guide: NDArray[np.float32], mask: NDArray[np.float32], radius: int
-) -> NDArray[np.float32]:
+def _guided(guide: NDArray[np.float32], mask: NDArray[Any], radius: int) -> NDArray[np.float32]:
     size = (2 * radius + 1, 2 * radius + 1)
     mean_guide, mean_mask = cv2.blur(guide, size), cv2.blur(mask, size)
     covariance = cv2.blur(guide * mask, size) - mean_guide * mean_mask
