@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from streamseg.export.part import Part
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Module = TypeVar("Module", bound=nn.Module)
 Precision = Literal["fp32", "fp16", "bf16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -21,10 +22,15 @@ def lower(part: Part, precision: Precision) -> Part:
     are rounded.
     """
     dtype = DTYPES[precision]
-    module = copy.deepcopy(part.module)
-    fold_batch_norms(module)
     inputs = {name: _cast(part, name, tensor, dtype) for name, tensor in part.inputs.items()}
-    return Part(part.name, module.to(dtype), inputs, part.outputs, part.exact)
+    return Part(part.name, lowered(part.module, precision), inputs, part.outputs, part.exact)
+
+
+def lowered(module: Module, precision: Precision) -> Module:
+    """A copy with batch normalisation folded and weights rounded."""
+    twin = copy.deepcopy(module)
+    fold_batch_norms(twin)
+    return twin.to(DTYPES[precision])
 
 
 def fold_batch_norms(module: nn.Module) -> None:

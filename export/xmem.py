@@ -8,14 +8,20 @@ part to part (f16 and the decoder's features) is in the precision of the export.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import torch
 from streamseg.export.part import Part
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import STRIDE, KeyFeatures, XMem
 
+Kind = Literal["key", "value", "value_deep", "read", "decode"]
+BATCHED: tuple[Kind, ...] = ("value", "value_deep", "read", "decode")
+"""Those that are batched over objects."""
 FEATURES = KeyFeatures._fields
 _LOOP = frozenset(
     {"image", "masks", "others", "key", "shrinkage", "selection", "addresses", "readout"}
@@ -52,20 +58,18 @@ class XMemShapes:
 
 def parts(network: XMem, shapes: XMemShapes) -> list[Part]:
     """Every part of `network` at these shapes; example inputs are seeded, and plausible."""
-    example = _Example(network, shapes)
-    made = [_key_part(network, example)]
-    for count in shapes.objects:
-        made += [
-            _value_part(network, example, count, deep=False),
-            _value_part(network, example, count, deep=True),
-            _read_part(network, example, count),
-            _decode_part(network, example, count),
-        ]
-    return made
+    maker = XMemParts(network, shapes)
+    return [maker.make(kind, count) for kind, count in part_keys(shapes)]
 
 
-def part_name(kind: str, objects: int | None = None) -> str:
-    """The name of a part: kind is key, value, value_deep, read or decode."""
+def part_keys(shapes: XMemShapes) -> list[tuple[Kind, int | None]]:
+    """Kind and count of objects of every part at these shapes."""
+    batched = [(kind, count) for count in shapes.objects for kind in BATCHED]
+    return [("key", None), *batched]
+
+
+def part_name(kind: Kind, objects: int | None = None) -> str:
+    """The name of a part."""
     return f"xmem_{kind}" if objects is None else f"xmem_{kind}_n{objects}"
 
 
@@ -175,87 +179,106 @@ class Decoder(nn.Module):
 # ── the parts ────────────────────────────────────────────────────────────────────────────────
 
 
-class _Example:
-    """Inputs to compare on: a picture with edges, discs for masks, its own keys in memory."""
+class XMemParts:
+    """Makes parts one by one, with inputs to compare on: discs on a picture with edges.
+
+    Args:
+        network: In any precision; its modules are wrapped, not copied.
+        shapes: Static shapes; `objects` is not looked at.
+    """
 
     def __init__(self, network: XMem, shapes: XMemShapes) -> None:
-        self.shapes = shapes
-        self._random = torch.Generator().manual_seed(0)
         self._network = network
-        self.image = self._picture()
-        with torch.inference_mode():
-            features = network.encode_key(self.image.to(network.device))
-        # Cloned outside: tensors made in inference mode cannot be exported.
-        self.features = KeyFeatures(*(tensor.clone().cpu() for tensor in features))
-        self.grid = (shapes.height // STRIDE, shapes.width // STRIDE)
+        self._shapes = shapes
+        self._grid = (shapes.height // STRIDE, shapes.width // STRIDE)
 
-    def masks(self, count: int) -> Tensor:
+    def make(self, kind: Kind, count: int | None = None) -> Part:
+        """One part; `count` objects unless it is the key encoder."""
+        if count is None:
+            module = KeyEncoder(self._network).eval()
+            return Part(part_name(kind), module, {"image": self._image}, FEATURES, _LOOP)
+        makers = {
+            "value": self._value,
+            "value_deep": self._value_deep,
+            "read": self._read,
+            "decode": self._decode,
+        }
+        return makers[kind](count)
+
+    def _value(self, count: int) -> Part:
+        module = ValueEncoder(self._network, deep=False).eval()
+        inputs = self._value_inputs(count)
+        return Part(part_name("value", count), module, inputs, ("value",), _LOOP)
+
+    def _value_deep(self, count: int) -> Part:
+        module = ValueEncoder(self._network, deep=True).eval()
+        inputs = {**self._value_inputs(count), "sensory": self._sensory(count)}
+        name = part_name("value_deep", count)
+        return Part(name, module, inputs, ("value", "new_sensory"), _LOOP)
+
+    def _read(self, count: int) -> Part:
+        capacity, dim = self._shapes.capacity, self._network.value_dim
+        inputs = {
+            "addresses": self._addresses(),
+            "values": self._noise(count, capacity, dim).to(self._features.f16.dtype),
+            "count": torch.tensor([max(1, capacity * 7 // 8)]),
+            "key": self._features.key,
+            "selection": self._features.selection,
+        }
+        module = Readout(self._shapes.top_k).eval()
+        return Part(part_name("read", count), module, inputs, ("readout", "usage"), _LOOP)
+
+    def _decode(self, count: int) -> Part:
+        inputs = {
+            "fused16": self._features.fused16,
+            "skip8": self._features.skip8,
+            "skip4": self._features.skip4,
+            "readout": self._noise(count, self._network.value_dim, *self._grid),
+            "sensory": self._sensory(count),
+        }
+        module = Decoder(self._network).eval()
+        outputs = ("probabilities", "new_sensory")
+        return Part(part_name("decode", count), module, inputs, outputs, _LOOP)
+
+    # ── inputs ───────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _image(self) -> Tensor:
+        """(1, 3, H, W): flat areas with edges between them, and some grain."""
+        random = torch.Generator().manual_seed(0)
+        coarse = torch.randn((1, 3, 8, 8), generator=random)
+        size = (self._shapes.height, self._shapes.width)
+        fine = torch.randn((1, 3, *size), generator=random) * 0.1
+        return F.interpolate(coarse, size) + fine
+
+    @cached_property
+    def _features(self) -> KeyFeatures:
+        with torch.no_grad():  # not in inference mode: such tensors cannot be exported
+            features = KeyEncoder(self._network)(self._image.to(self._network.device))
+        return KeyFeatures(*(tensor.cpu() for tensor in features))
+
+    def _value_inputs(self, count: int) -> dict[str, Tensor]:
+        masks = self._masks(count)
+        others = masks.sum(0, keepdim=True) - masks
+        return {"image": self._image, "f16": self._features.f16, "masks": masks, "others": others}
+
+    def _masks(self, count: int) -> Tensor:
         """(n, H, W) soft discs side by side."""
-        y = torch.linspace(-1, 1, self.shapes.height)[:, None]
-        x = torch.linspace(-1, 1, self.shapes.width)[None]
+        y = torch.linspace(-1, 1, self._shapes.height)[:, None]
+        x = torch.linspace(-1, 1, self._shapes.width)[None]
         centres = torch.linspace(-0.9, 0.9, count + 2)[1:-1]
         return torch.stack([torch.sigmoid(40 * (0.3 - torch.hypot(x - c, y))) for c in centres])
 
-    def noise(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self._random) * 0.3
+    def _sensory(self, count: int) -> Tensor:
+        return self._noise(count, self._network.hidden_dim, *self._grid)
 
-    def addresses(self) -> Tensor:
+    def _addresses(self) -> Tensor:
         """(N, 2C + 1): the picture's own keys over and over, each a little off."""
-        capacity = self.shapes.capacity
-        rows = torch.arange(capacity) % (self.grid[0] * self.grid[1])
-        key = self.features.key[0].flatten(1).T[rows]
-        key = key + 0.1 * self.noise(*key.shape)
-        return address(key, self.features.shrinkage[0].flatten(1).T[rows]).contiguous()
+        rows = torch.arange(self._shapes.capacity) % (self._grid[0] * self._grid[1])
+        key = self._features.key[0].flatten(1).T[rows]
+        key = key + 0.1 * self._noise(*key.shape)
+        return address(key, self._features.shrinkage[0].flatten(1).T[rows]).contiguous()
 
-    def _picture(self) -> Tensor:
-        coarse = torch.randn((1, 3, 8, 8), generator=self._random)
-        size = (self.shapes.height, self.shapes.width)
-        fine = torch.randn((1, 3, *size), generator=self._random) * 0.1
-        return torch.nn.functional.interpolate(coarse, size) + fine
-
-
-def _key_part(network: XMem, example: _Example) -> Part:
-    return Part(
-        part_name("key"), KeyEncoder(network).eval(), {"image": example.image}, FEATURES, _LOOP
-    )
-
-
-def _value_part(network: XMem, example: _Example, count: int, *, deep: bool) -> Part:
-    masks = example.masks(count)
-    inputs = {
-        "image": example.image,
-        "f16": example.features.f16,
-        "masks": masks,
-        "others": masks.sum(0, keepdim=True) - masks,
-    }
-    module = ValueEncoder(network, deep=deep).eval()
-    if not deep:
-        return Part(part_name("value", count), module, inputs, ("value",), _LOOP)
-    inputs["sensory"] = example.noise(count, network.hidden_dim, *example.grid)
-    name = part_name("value_deep", count)
-    return Part(name, module, inputs, ("value", "new_sensory"), _LOOP)
-
-
-def _read_part(network: XMem, example: _Example, count: int) -> Part:
-    shapes = example.shapes
-    inputs = {
-        "addresses": example.addresses(),
-        "values": example.noise(count, shapes.capacity, network.value_dim),
-        "count": torch.tensor([max(1, shapes.capacity * 7 // 8)]),
-        "key": example.features.key,
-        "selection": example.features.selection,
-    }
-    name = part_name("read", count)
-    return Part(name, Readout(shapes.top_k).eval(), inputs, ("readout", "usage"), _LOOP)
-
-
-def _decode_part(network: XMem, example: _Example, count: int) -> Part:
-    inputs = {
-        "fused16": example.features.fused16,
-        "skip8": example.features.skip8,
-        "skip4": example.features.skip4,
-        "readout": example.noise(count, network.value_dim, *example.grid),
-        "sensory": example.noise(count, network.hidden_dim, *example.grid),
-    }
-    outputs = ("probabilities", "new_sensory")
-    return Part(part_name("decode", count), Decoder(network).eval(), inputs, outputs, _LOOP)
+    def _noise(self, *shape: int) -> Tensor:
+        random = torch.Generator().manual_seed(len(shape))
+        return torch.randn(shape, generator=random) * 0.3
