@@ -10,7 +10,13 @@ from pathlib import Path
 
 from streamseg.engines import TensorSpec
 from streamseg.engines.files import locked, write_whole
-from streamseg.engines.manifest import Entry, add_to_manifest, read_manifest, trusted_bytes
+from streamseg.engines.manifest import (
+    MANIFEST,
+    Entry,
+    add_to_manifest,
+    read_manifest,
+    trusted_bytes,
+)
 from streamseg.errors import EngineError, OutputError
 
 Build = Callable[[], tuple[Entry, bytes]]
@@ -86,7 +92,14 @@ class EngineCache:
             raise ValueError(f"expected an entry for {key.file}, got one for {entry.file}")
         try:
             write_whole(self._folder / key.file, content)
-            add_to_manifest(self._folder, [entry])
-        except (OutputError, EngineError) as error:
+            self._record(entry)
+        except OutputError as error:
             self.problems.append(str(error))
         return content
+
+    def _record(self, entry: Entry) -> None:
+        try:
+            add_to_manifest(self._folder, [entry])
+        except EngineError:  # a cache's manifest that cannot be read is begun anew
+            (self._folder / MANIFEST).unlink(missing_ok=True)
+            add_to_manifest(self._folder, [entry])

@@ -123,9 +123,11 @@ def trusted_bytes(folder: Path, entry: Entry) -> bytes:
     return content
 
 
-def with_file(entry: Entry, content: bytes) -> Entry:
+def with_file(entry: Entry, content: bytes, target: str = "", build_s: float = 0.0) -> Entry:
     """The entry, standing for this content."""
-    return replace(entry, file_sha256=hashlib.sha256(content).hexdigest(), nbytes=len(content))
+    sha256 = hashlib.sha256(content).hexdigest()
+    size = len(content)
+    return replace(entry, file_sha256=sha256, nbytes=size, target=target, build_s=build_s)
 
 
 def weights_sha256(network: nn.Module) -> str:

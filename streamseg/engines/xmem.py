@@ -1,0 +1,149 @@
+"""XMem's network over engines: what its loop calls, each call answered by one engine.
+
+Objects are padded to the next bucket that there are engines for, and more than the largest
+are taken in turns; nothing that an object gets depends on its company but the value encoder's
+sum of all masks, which is taken before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from streamseg.engines import Engine
+from streamseg.engines.torch import aggregate
+
+Find = Callable[[str, int | None, tuple[int, int]], Engine]
+"""Kind of part, count of objects, (H, W) of the picture: to its engine."""
+
+
+class Features(NamedTuple):
+    """As `streamseg.nets.xmem.KeyFeatures`."""
+
+    key: Tensor
+    shrinkage: Tensor
+    selection: Tensor
+    f16: Tensor
+    fused16: Tensor
+    skip8: Tensor
+    skip4: Tensor
+
+
+class XMemOnEngines:
+    """Stands in for `streamseg.nets.xmem.XMem` in its loop.
+
+    Args:
+        find: Gives the engines; asked on every call.
+        key_dim: C^k.
+        hidden_dim: C^h.
+        device: Where the loop keeps its tensors.
+        buckets: Counts of objects to have engines for; none: any count has its own.
+        feature_dtype: Of f16 and the decoder's features.
+    """
+
+    aggregate = staticmethod(aggregate)
+
+    def __init__(
+        self,
+        find: Find,
+        key_dim: int,
+        hidden_dim: int,
+        device: torch.device,
+        buckets: Sequence[int] = (),
+        feature_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.key_dim = key_dim
+        self.hidden_dim = hidden_dim
+        self._find = find
+        self._device = device
+        self._buckets = sorted(buckets)
+        self._dtype = feature_dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+    def eval(self) -> XMemOnEngines:
+        """Engines know no training; for the loop's sake."""
+        return self
+
+    def encode_key(self, image: Tensor) -> Features:
+        """As `XMem.encode_key`."""
+        engine = self._find("key", None, _size(image))
+        return Features(**engine.run({"image": image.contiguous()}))
+
+    def encode_value(
+        self, image: Tensor, f16: Tensor, masks: Tensor, sensory: Tensor, *, deep: bool
+    ) -> tuple[Tensor, Tensor]:
+        """As `XMem.encode_value`."""
+        shared = {"image": image, "f16": f16.to(self._dtype)}
+        own = {"masks": masks, "others": masks.sum(0, keepdim=True) - masks}
+        if not deep:
+            (value,) = self._batched("value", _size(image), shared, own, ("value",))
+            return value, sensory
+        own["sensory"] = sensory
+        value, new = self._batched(
+            "value_deep", _size(image), shared, own, ("value", "new_sensory")
+        )
+        return value, new
+
+    def decode(
+        self, features: Features, readout: Tensor, sensory: Tensor, *, update: bool
+    ) -> tuple[Tensor, Tensor]:
+        """As `XMem.decode`; the sensory update is computed even where it is not asked for."""
+        shared = {
+            "fused16": features.fused16.to(self._dtype),
+            "skip8": features.skip8.to(self._dtype),
+            "skip4": features.skip4.to(self._dtype),
+        }
+        own = {"readout": readout, "sensory": sensory}
+        size = (4 * features.skip4.shape[-2], 4 * features.skip4.shape[-1])
+        names = ("probabilities", "new_sensory")
+        probabilities, new = self._batched("decode", size, shared, own, names)
+        return probabilities, new if update else sensory
+
+    def _batched(
+        self,
+        kind: str,
+        size: tuple[int, int],
+        shared: dict[str, Tensor],
+        own: dict[str, Tensor],
+        outputs: Sequence[str],
+    ) -> list[Tensor]:
+        """Run a part over all objects, in as few turns as the buckets allow."""
+        total = len(next(iter(own.values())))
+        turns = []
+        for start, count, bucket in _turns(total, self._buckets):
+            padded = {n: _padded(t[start : start + count], bucket) for n, t in own.items()}
+            out = self._find(kind, bucket, size).run({**shared, **padded})
+            turns.append([out[name][:count] for name in outputs])
+        if len(turns) == 1:
+            return turns[0]
+        return [torch.cat(parts) for parts in zip(*turns, strict=True)]
+
+
+def _turns(total: int, buckets: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Start, count and bucket of each turn; buckets in ascending order."""
+    if not buckets:
+        return [(0, total, total)]
+    turns = []
+    for start in range(0, total, buckets[-1]):
+        count = min(buckets[-1], total - start)
+        turns.append((start, count, next(b for b in buckets if b >= count)))
+    return turns
+
+
+def _padded(tensor: Tensor, count: int) -> Tensor:
+    """(n, …) to (count, …) with zeros."""
+    missing = count - len(tensor)
+    if not missing:
+        return tensor.contiguous()
+    return F.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, missing))
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return int(image.shape[-2]), int(image.shape[-1])
