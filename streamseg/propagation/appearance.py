@@ -27,6 +27,29 @@ Histogram = NDArray[np.float32]
 """(BINS,) float32 that sums to 1, smoothed over neighbouring colours."""
 
 
+Gain = tuple[float, float, float]
+"""Light in red, green and blue, as a multiple of the light on the keyframe."""
+
+
+def relit(rgb: Image, gain: Gain | None) -> Image:
+    """The picture as it would be in the keyframe's light; itself when `gain` is None."""
+    if gain is None:
+        return rgb
+    scale = np.diag([1.0 / part for part in gain])
+    lit: Image = cv2.transform(rgb, scale)
+    return lit
+
+
+def changed(gain: Gain | None, by: Gain | None) -> Gain | None:
+    """One change of light after another; None when they undo each other."""
+    if gain is None or by is None:
+        return gain or by
+    red, green, blue = (one * other for one, other in zip(gain, by, strict=True))
+    if max(abs(red - 1.0), abs(green - 1.0), abs(blue - 1.0)) < 0.03:
+        return None
+    return (red, green, blue)
+
+
 def colour_index(rgb: Image) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """The (h, w, 3) uint8 Lab picture and each pixel's (h, w) histogram bin."""
     lab: NDArray[np.uint8] = cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)

@@ -18,6 +18,9 @@ from streamseg.types import Frame, Image
 FLOW_UNIT = 32.0
 """Flow is kept as int16 in 1/32 pixel: a quarter of the bytes of two float32 fields."""
 _LEVELS = 4
+_LEAST_SIDE = 16
+"""Smaller pictures have no flow that DIS could find."""
+_STEADY_LIGHT = 0.04
 
 
 class Picture:
@@ -44,7 +47,7 @@ class Picture:
             self._levels.append(_shrink(self._levels[-1], 2))
         self._colours: dict[int, tuple[NDArray[np.uint16], Histogram]] = {}
         level = 0
-        while max(self._levels[level].shape[:2]) > flow_side and level < _LEVELS - 1:
+        while level < _LEVELS - 1 and _is_bigger(self._levels[level], flow_side):
             level += 1
         self.grey: NDArray[np.uint8] = cv2.cvtColor(self._levels[level], cv2.COLOR_RGB2GRAY)
         self.flow_scale = 0.5**level
@@ -81,13 +84,20 @@ class FlowPair:
         backward: (h, w, 2) int16, where each pixel was, in 1/32 flow pixels.
         trust: (h, w) uint8, 255 where the forward flow leads back to the same place, 0 where
             it leads elsewhere: occlusion, or a flow that is wrong.
+        gain: By how much the light has changed in red, green and blue; None when it has not.
     """
 
-    __slots__ = ("backward", "trust")
+    __slots__ = ("backward", "gain", "trust")
 
-    def __init__(self, backward: NDArray[np.int16], trust: NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        backward: NDArray[np.int16],
+        trust: NDArray[np.uint8],
+        gain: tuple[float, float, float] | None,
+    ) -> None:
         self.backward = backward
         self.trust = trust
+        self.gain = gain
 
     @property
     def nbytes(self) -> int:
@@ -114,15 +124,14 @@ class FlowEngine:
 
         The forward flow only checks the backward one: a third of the time buys enough of it.
         """
-        backward = self.dense(later.grey, earlier.grey)
+        gain = light_change(earlier, later)
+        if min(later.grey.shape) < _LEAST_SIDE:
+            still = np.zeros((*later.grey.shape, 2), np.int16)
+            return FlowPair(still, np.full(later.grey.shape, 128, np.uint8), gain)
+        backward: NDArray[np.float32] = self._fine.calc(later.grey, earlier.grey, None)
         forward: NDArray[np.float32] = self._coarse.calc(earlier.grey, later.grey, None)
         trust = self._agreement(backward, forward)
-        return FlowPair(cv2.multiply(backward, FLOW_UNIT, dtype=cv2.CV_16S), trust)
-
-    def dense(self, source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(h, w, 2) float32: `source` pixel p is found at p + flow[p] in `target`."""
-        flow: NDArray[np.float32] = self._fine.calc(source, target, None)
-        return flow
+        return FlowPair(cv2.multiply(backward, FLOW_UNIT, dtype=cv2.CV_16S), trust, gain)
 
     def _agreement(
         self, backward: NDArray[np.float32], forward: NDArray[np.float32]
@@ -145,6 +154,24 @@ class FlowEngine:
         cv2.exp(-error / (1.0 + 0.02 * length), dst=error)
         trust: NDArray[np.uint8] = cv2.multiply(error, 255.0, dtype=cv2.CV_8U)
         return trust
+
+
+def light_change(earlier: Picture, later: Picture) -> tuple[float, float, float] | None:
+    """Gains of red, green and blue over the whole picture, None for less than a few percent.
+
+    The median over a small copy: things that move brighten some pixels and darken others.
+    """
+    before = earlier.level(_LEVELS - 1).reshape(-1, 3).astype(np.float32) + 2.0
+    after = later.level(_LEVELS - 1).reshape(-1, 3).astype(np.float32) + 2.0
+    red, green, blue = np.median(after / before, axis=0).clip(0.4, 2.5).tolist()
+    if max(abs(red - 1.0), abs(green - 1.0), abs(blue - 1.0)) < _STEADY_LIGHT:
+        return None
+    return (red, green, blue)
+
+
+def _is_bigger(image: NDArray[Any], flow_side: int) -> bool:
+    height, width = image.shape[:2]
+    return bool(max(height, width) > flow_side and min(height, width) >= 2 * _LEAST_SIDE)
 
 
 def _dis(finest_scale: int) -> Any:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.propagation.appearance import ColourModel, histogram, likelihood, similarity
+from streamseg.propagation.appearance import (
+    ColourModel,
+    Gain,
+    colour_index,
+    histogram,
+    likelihood,
+    relit,
+    similarity,
+)
 from streamseg.propagation.carry import BoxF, Plane, Region, Silhouette
 from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import Picture
@@ -32,12 +40,14 @@ class Wanted:
         model: Its colours.
         outline: Its whole outline when last seen well.
         place: Level-0 box where it was seen last.
+        light: How the light has changed since its colours were learnt.
         unseen: Frames since.
     """
 
     model: ColourModel
     outline: Silhouette
     place: BoxF
+    light: Gain | None
     unseen: int
 
 
@@ -52,7 +62,7 @@ def recover(wanted: Wanted, now: Picture, taken: Sequence[Silhouette]) -> Silhou
     region = _window(wanted, level, now)
     if region is None:
         return None
-    bins = region.cut(now.bins(level))
+    bins = _bins(region, now, wanted.light)
     own = 0.5 * (wanted.model.key + wanted.model.recent)
     common = np.maximum(wanted.model.around, now.colours(level))
     ratio = np.log((own + 2e-4) / (common + 2e-4))
@@ -66,6 +76,13 @@ def recover(wanted: Wanted, now: Picture, taken: Sequence[Silhouette]) -> Silhou
     if len(right) != 1:
         return None
     return Silhouette(region, right[0] * likely)
+
+
+def _bins(region: Region, now: Picture, light: Gain | None) -> NDArray[np.uint16]:
+    """Colour bins of the region: shared between objects unless the light has changed."""
+    if light is None:
+        return region.cut(now.bins(region.level))
+    return colour_index(relit(region.of(now), light))[1]
 
 
 def _window(wanted: Wanted, level: int, now: Picture) -> Region | None:

@@ -18,13 +18,17 @@ from streamseg.propagation.anchor import Anchor
 from streamseg.propagation.appearance import (
     BINS,
     ColourModel,
+    Gain,
     Histogram,
+    changed,
     colour_index,
     histogram,
     likelihood,
+    relit,
     similarity,
 )
 from streamseg.propagation.carry import (
+    BoxF,
     Carried,
     Region,
     Silhouette,
@@ -35,7 +39,6 @@ from streamseg.propagation.pictures import FlowPair, Picture
 from streamseg.propagation.recovery import Wanted, recover
 from streamseg.types import Labels
 
-BoxF = tuple[float, float, float, float]
 _LOOK_EVERY = 2
 _LEAST_AREA = 12.0
 _GIVE_UP = 0.15
@@ -58,6 +61,7 @@ class TrackedObject:
         velocity: Level-0 pixels per frame.
         place: Last known box, level-0 pixels.
         age: Steps since it was seeded.
+        light: How the light has changed since, None when it has not.
     """
 
     config: FlowConfig
@@ -71,6 +75,7 @@ class TrackedObject:
     age: int = 0
     unseen: int = 0
     _agreement: float = 1.0
+    light: Gain | None = None
     _visible: float = 1.0
     _seen_again: int = 0
     _faint: int = 0
@@ -106,6 +111,7 @@ class TrackedObject:
     def advance(self, before: Picture, now: Picture, pair: FlowPair, frames: int) -> None:
         """Carry the silhouette to the present picture and cut its edge anew."""
         self.age += 1
+        self.light = changed(self.light, pair.gain)
         if self.silhouette is None:
             self.unseen += frames
             return
@@ -155,7 +161,7 @@ class TrackedObject:
         band = max(2, self.config.band >> region.level)
         if self.age % self.config.recut_every:
             return Silhouette(region, np.clip(soft * 1.4 - 0.2, 0.0, 1.0))
-        lab, bins = colour_index(region.of(now))
+        lab, bins = colour_index(relit(region.of(now), self.light))
         odds = edges.prior(soft, band)
         odds *= _CARRIED * (0.4 + 0.6 * carried.trust)
         ratio = self.model.ratio.take(bins)
@@ -190,7 +196,7 @@ class TrackedObject:
         if min(self._visible, area / max(self.area, 1.0)) < 0.05 or area < _LEAST_AREA:
             self._lose()
             return
-        _, bins = colour_index(self.silhouette.region.of(now))
+        _, bins = colour_index(relit(self.silhouette.region.of(now), self.light))
         own = histogram(bins, soft)
         self.score += 0.5 * (self._evidence(own, bins) - self.score)
         if self.score < _GIVE_UP:
@@ -240,7 +246,7 @@ class TrackedObject:
         """Come back where the same spot answers the description on two looks in a row."""
         if self.anchor is None or self.unseen < 3 or self.age % _LOOK_EVERY:
             return
-        wanted = Wanted(self.model, self.anchor.outline, self.place, self.unseen)
+        wanted = Wanted(self.model, self.anchor.outline, self.place, self.light, self.unseen)
         found = recover(wanted, now, others)
         box = found.box() if found else None
         if found is None or box is None:

@@ -218,6 +218,7 @@ def _tidy(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
 
 
 def _keep_parts(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
+    """The parts with a positive point (or the box's middle) and others not much smaller."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cut, connectivity=8)
     if count <= 2:
         return cut
@@ -225,8 +226,10 @@ def _keep_parts(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
     areas[0] = 0
     x0, y0, x1, y1 = crop.box
     anchors = crop.positive or (((x0 + x1) / 2, (y0 + y1) / 2),)
-    touched = {int(labels[min(int(y), labels.shape[0] - 1), min(int(x), labels.shape[1] - 1)])
-               for x, y in anchors} - {0}  # fmt: skip
+    touched = {part for point in anchors for part in _parts_at(labels, point, 0)} - {0}
+    refused = {part for part in range(1, count) if _is_refused(labels, part, crop)} - touched
+    if len(refused) < count - 1:
+        areas[list(refused)] = 0
     main = max(touched, key=lambda part: areas[part], default=int(areas.argmax()))
     if areas[main] < 0.1 * areas.max():
         main = int(areas.argmax())
@@ -235,6 +238,20 @@ def _keep_parts(cut: NDArray[np.uint8], crop: _Crop) -> NDArray[np.uint8]:
     keep[0] = False
     kept: NDArray[np.uint8] = keep[labels].astype(np.uint8)
     return kept
+
+
+def _is_refused(labels: NDArray[Any], part: int, crop: _Crop) -> bool:
+    """A negative point lies in the part: it has pricked a hole that the part closes all round."""
+    reach = _disc_radius(crop) + 2
+    return any(np.mean(_parts_at(labels, point, reach) == part) > 0.4 for point in crop.negative)
+
+
+def _parts_at(labels: NDArray[Any], point: Point, reach: int) -> NDArray[Any]:
+    """Labels of the pixels around a point, flat."""
+    x = min(int(point[0]), labels.shape[1] - 1)
+    y = min(int(point[1]), labels.shape[0] - 1)
+    near = labels[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+    return near.ravel()
 
 
 def _score(crop: _Crop, cut: NDArray[np.uint8]) -> float:
