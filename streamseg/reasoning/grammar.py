@@ -103,15 +103,16 @@ class Phrase:
     def __str__(self) -> str:
         parts = [str(part) for part in (*self.attributes, *self.superlatives, *self.relations)]
         parts += [f"except ({phrase})" for phrase in self.excluded]
-        parts += [f"a {noun}" for noun in self.nouns]
+        parts += [f"something like: {noun}" for noun in self.nouns]
         return ", ".join(parts) or "anything"
 
 
 def parse(text: str) -> tuple[Phrase, ...]:
-    """Read a sentence: one phrase per kind of thing asked for, at least one, at most eight."""
-    parser = _Parser(tuple(lexemes(text)))
-    phrases = parser.sentence()
-    return phrases or (Phrase(),)
+    """Read a sentence: one phrase per kind of thing asked for, at most eight, none in no words.
+
+    Never raises; reads the first 1,000 characters.
+    """
+    return _Parser(tuple(lexemes(text))).sentence()
 
 
 @dataclass(slots=True)
@@ -131,10 +132,12 @@ class _Draft:
     plural: bool = False
     named: bool = False
     link: bool = False
+    picture: bool = False
 
     @property
     def blank(self) -> bool:
-        return not (self.attributes or self.superlatives or self.relations or self.named)
+        told = self.attributes or self.superlatives or self.relations or self.excluded
+        return not (told or self.named)
 
     def finish(self) -> Phrase:
         if self.tone:
@@ -144,8 +147,9 @@ class _Draft:
         count = self.count
         if count is None:
             count = ALL if self.plural and not self.superlatives else 1
+        attributes = self.attributes if count == 1 else _alternatives(self.attributes)
         return Phrase(
-            tuple(self.attributes),
+            tuple(attributes),
             tuple(self.superlatives),
             tuple(self.relations),
             tuple(self.excluded),
@@ -154,6 +158,15 @@ class _Draft:
             count,
             " ".join(self.words),
         )
+
+
+def _alternatives(attributes: Sequence[Attribute]) -> list[Attribute]:
+    """ "the red and blue balls": each is one or the other, not both."""
+    colours = [item for item in attributes if item.kind == "colour" and not item.negated]
+    if len(colours) < 2:
+        return list(attributes)
+    values = tuple(value for item in colours for value in item.values)
+    return [Attribute("colour", values), *(item for item in attributes if item not in colours)]
 
 
 class _Parser:
@@ -235,10 +248,10 @@ class _Parser:
             draft.named, draft.plural = True, draft.plural or token.plural
             if negated and token.value != "thing":
                 draft.ignored.append(f"not {token.text}")
-            elif token.value not in ("thing", "picture"):
-                draft.nouns.append(token.value)
             elif token.value == "picture":
-                draft.nouns.append("picture")
+                draft.picture = True
+            elif token.value != "thing":
+                draft.nouns.append(token.value)
         elif kind is Kind.NUMBER:
             draft.count = max(1, int(token.value))
         elif kind is Kind.ALL:
@@ -307,8 +320,11 @@ class _Parser:
             return
         inner = self._phrase(depth + 1)
         draft.words.extend(inner.words)
-        if "picture" in inner.nouns:
+        if inner.picture:
             self._place_in_picture(draft, kind, inner, negated)
+        elif "clothes" in inner.nouns and kind in ("inside", "near", "wearing"):
+            # "in the blue shirt" tells the wearer's colour.
+            draft.attributes.extend(item for item in inner.attributes if item.kind == "colour")
         elif inner.blank:
             draft.ignored.extend((kind, *inner.ignored))
         else:

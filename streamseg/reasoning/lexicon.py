@@ -164,7 +164,7 @@ SHAPES = {
     "crescent": "crescent; crescents; moon; moons; crescent shaped",
     "blob": "blob; blobs; irregular; cloud; clouds",
     "long": "long; elongated; stretched; stick; sticks; rod; rods",
-    "tall": "tall; upright; vertical; high",
+    "tall": "tall; upright; vertical",
     "wide": "wide; broad; horizontal; flat",
     "thin": "thin; narrow; slim; slender",
 }
@@ -242,6 +242,7 @@ RELATIONS = {
     "on": "on; upon",
     "between": "between; in between; among",
     "held": "held by; in the hand of; carried by; worn by",
+    "wearing": "wearing; dressed in; who wears; clad in",
     "bigger": "bigger than; larger than; greater than",
     "smaller": "smaller than; littler than; tinier than",
     "faster": "faster than; quicker than; moving faster than",
@@ -261,6 +262,8 @@ NOUNS = {
     "animal": "dog; cat; horse; cow; animal; puppy; bird; sheep; kitten; bear; elephant",
     "vehicle": "car; truck; bus; van; vehicle; bike; bicycle; motorbike; motorcycle; boat",
     "arm": "arm; robot arm; robotic arm; crane; robot; manipulator",
+    "clothes": "shirt; t shirt; tshirt; jacket; coat; dress; jeans; trousers; pants; hat; sweater; "
+    "skirt; hoodie; suit; vest",
     "cup": "mug; cup; glass; bottle; jar; kettle; bowl; plate; pot; jug",
 }
 """Classes of nouns with weak priors; every other noun is ignored, and said to be."""

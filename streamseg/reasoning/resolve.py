@@ -16,6 +16,8 @@ ACCEPT = 0.3
 """A candidate below this does not answer to the phrase."""
 _LEAST_PATTERN = 0.2
 """The most patterned of all is not striped when its stripes are fainter than this."""
+_GUESS = 0.5
+"""Scores are lowered so far when only unknown words name the object."""
 _PLACE_OF_SIDE = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}
 
 
@@ -72,6 +74,9 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
             continue
         scores = scores * found
         reasons.append(f"{attribute}: {int((found >= 0.5).sum())} of {len(view)}")
+    if phrase.empty and phrase.ignored and not phrase.nouns:
+        scores = scores * _GUESS
+        reasons.append("no word of it is understood: a guess at what stands out most")
     for noun in phrase.nouns:
         scores = scores * scoring.suits_noun(view, noun)
     return scores
