@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,8 @@ from streamseg.config import EngineConfig
 from streamseg.engines import Engine
 from streamseg.engines.xmem import XMemOnEngines
 from streamseg.nets.xmem import XMem
+
+_LOG = logging.getLogger(__name__)
 
 
 class XMemEngines:
@@ -44,6 +47,7 @@ class XMemEngines:
         static = needs_buckets or self._config.compile or self._config.cuda_graph
         return XMemOnEngines(
             self.find,
+            self.summary,
             self._network.key_dim,
             self._network.hidden_dim,
             self._network.device,
@@ -82,4 +86,6 @@ class XMemEngines:
         self._families[part.name] = provided.family
         if provided.refused:
             self._refused[part.name] = provided.refused
+            words = "; ".join(provided.refused)
+            _LOG.warning("%s runs on %s instead: %s", part.name, provided.family, words)
         return provided.engine

@@ -248,6 +248,7 @@ class _Run:
             self._telemetry,
             self._groundings,
             self._query,
+            propagation.engines_of(self._propagator),
         )
 
     # The way of one frame ---------------------------------------------------------------------

@@ -79,6 +79,7 @@ def describe_run(
     telemetry: Telemetry,
     groundings: GroundingLog,
     query: Query | None,
+    engines: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of summary.json, in plain values."""
     told = telemetry.summary()
@@ -98,6 +99,7 @@ def describe_run(
         "counters": told["counters"],
         "latency": told["latency"],
         **groundings.summary(),
+        "engines": dict(engines),
         "config": config.model_dump(mode="json"),
         "versions": versions(),
     }

@@ -15,7 +15,7 @@ from streamseg.errors import ConfigError, EngineError
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import XMem
 
-__all__ = ["TorchEngine", "TorchOptions", "address", "aggregate", "pick_device", "probe"]
+__all__ = ["TorchEngine", "TorchOptions", "XMem", "address", "aggregate", "pick_device", "probe"]
 
 aggregate = XMem.aggregate
 _Forward = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]

@@ -8,14 +8,16 @@ sum of all masks, which is taken before.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from streamseg.config import EngineConfig
 from streamseg.engines import Engine
-from streamseg.engines.torch import aggregate
+from streamseg.engines.torch import XMem, aggregate
 
 Find = Callable[[str, int | None, tuple[int, int]], Engine]
 """Kind of part, count of objects, (H, W) of the picture: to its engine."""
@@ -38,6 +40,7 @@ class XMemOnEngines:
 
     Args:
         find: Gives the engines; asked on every call.
+        summary: Says which engines these are.
         key_dim: C^k.
         hidden_dim: C^h.
         device: Where the loop keeps its tensors.
@@ -50,6 +53,7 @@ class XMemOnEngines:
     def __init__(
         self,
         find: Find,
+        summary: Callable[[], dict[str, object]],
         key_dim: int,
         hidden_dim: int,
         device: torch.device,
@@ -58,6 +62,7 @@ class XMemOnEngines:
     ) -> None:
         self.key_dim = key_dim
         self.hidden_dim = hidden_dim
+        self.summary = summary
         self._find = find
         self._device = device
         self._buckets = sorted(buckets)
@@ -124,6 +129,21 @@ class XMemOnEngines:
         if len(turns) == 1:
             return turns[0]
         return [torch.cat(parts) for parts in zip(*turns, strict=True)]
+
+
+def on_engines(network: XMem, config: EngineConfig, cache: Path, top_k: int) -> XMemOnEngines:
+    """The network on the engines that the config asks for; they are made on first use.
+
+    Args:
+        network: In float32, on its device.
+        config: What runs it.
+        cache: Folder for engines built on first use.
+        top_k: Of the memory's reading.
+    """
+    from streamseg.export.xmem_engines import XMemEngines
+
+    made: XMemOnEngines = XMemEngines(network, config, cache, top_k).network()
+    return made
 
 
 def _turns(total: int, buckets: Sequence[int]) -> list[tuple[int, int, int]]:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from streamseg.engines.torch import pick_device
 from streamseg.propagation.xmem import Features, Network, XMemPropagator
-from streamseg.weights import load_xmem
+from streamseg.weights import cache_dir, load_xmem
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -41,6 +41,7 @@ class NeuralPropagator:
 
     def __init__(self, network: Network, config: XMemConfig) -> None:
         self._config = config
+        self._network = network
         self._eye = _Eye(network, config)
         self._core = XMemPropagator(network, config.memory)
         self._shape = (0, 0)
@@ -54,7 +55,18 @@ class NeuralPropagator:
             MissingDependencyError: torch is not installed.
         """
         device = pick_device(config.device)
-        return cls(load_xmem(config.checkpoint, str(device)), config)
+        network = load_xmem(config.checkpoint, str(device))
+        if config.engine.is_plain:
+            return cls(network, config)
+        from streamseg.engines.xmem import on_engines
+
+        cache = cache_dir() / "engines"
+        return cls(on_engines(network, config.engine, cache, config.memory.top_k), config)
+
+    def engines(self) -> dict[str, object]:
+        """Which engines run the network; nothing where it runs as it is."""
+        summary = getattr(self._network, "summary", None)
+        return {} if summary is None else summary()
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -97,6 +109,7 @@ class NeuralPropagator:
     def _with(self, core: XMemPropagator) -> NeuralPropagator:
         twin = object.__new__(NeuralPropagator)
         twin._config, twin._eye, twin._core = self._config, self._eye, core
+        twin._network = self._network
         twin._shape = self._shape
         return twin
 
