@@ -17,6 +17,7 @@ from streamseg.propagation.pictures import FLOW_UNIT, FlowPair, Picture, pixel_g
 Plane = NDArray[np.float32]
 BoxF = tuple[float, float, float, float]
 """x0, y0, x1, y1 in level-0 pixels."""
+_MEAN = np.full((1, 3), 1.0 / 3.0)
 _REACH_PX = 24.0
 """How far beyond the expected place the flow is asked for, per frame."""
 _STRANGENESS = 150.0
@@ -200,14 +201,14 @@ def _resample(
     old = cv2.remap(
         before.level(region.level), source, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
     )
-    difference = cv2.absdiff(old, region.of(now)).sum(axis=2, dtype=np.float32)
+    difference = cv2.transform(cv2.absdiff(old, region.of(now)), _MEAN)
     mass = float(soft.sum()) + 1e-3
     return Carried(
         Silhouette(region, soft),
         trust,
         motion,
         float((soft * trust).sum()) / mass,
-        float((soft * difference).sum()) / (3.0 * mass),
+        float((soft * difference).sum()) / mass,
     )
 
 

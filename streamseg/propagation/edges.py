@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.propagation.opencv import cv2
+from streamseg.propagation.opencv import cv2, dot
 
 Plane = NDArray[np.float32]
 """(h, w) float32."""
@@ -53,16 +53,16 @@ def _gaussian(colours: Plane, weight: Plane, reach: tuple[int, int]) -> tuple[Pl
     mass: Plane = cv2.blur(weight, reach)
     weighted = cv2.multiply(colours, cv2.merge([weight, weight, weight]))
     mean: Plane = cv2.blur(weighted, reach)
-    square = cv2.blur(np.einsum("ijk,ijk->ij", colours, weighted), reach)
+    square = cv2.blur(dot(colours, weighted), reach)
     scale = 1.0 / (mass + 1e-4)
     mean *= scale[..., None]
     square *= scale
-    spread = square - np.einsum("ijk,ijk->ij", mean, mean)
+    spread = square - dot(mean, mean)
     spread /= 3.0
     np.maximum(spread, 0.0, out=spread)
     spread += 30.0
     gap = colours - mean
-    distance = np.einsum("ijk,ijk->ij", gap, gap)
+    distance = dot(gap, gap)
     near: Plane = np.minimum(mass * 20.0, 1.0)
     return near, distance, spread
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.propagation.appearance import Histogram, colour_index, histogram
-from streamseg.propagation.opencv import cv2
+from streamseg.propagation.opencv import cv2, dot
 from streamseg.types import Frame, Image
 
 FLOW_UNIT = 32.0
@@ -149,8 +149,8 @@ class FlowEngine:
             cv2.BORDER_REPLICATE,
         )
         gap = cv2.add(there, backward)
-        error = np.einsum("ijk,ijk->ij", gap, gap)
-        length = np.einsum("ijk,ijk->ij", backward, backward)
+        error = dot(gap, gap)
+        length = dot(backward, backward)
         cv2.exp(-error / (1.0 + 0.02 * length), dst=error)
         trust: NDArray[np.uint8] = cv2.multiply(error, 255.0, dtype=cv2.CV_8U)
         return trust
