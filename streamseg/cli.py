@@ -221,6 +221,67 @@ def list_configs(debug: Debug = False) -> None:
         typer.echo(f"{settings.name.ljust(width)}  {settings.description.strip()}")
 
 
+@app.command("export")
+def export_parts(
+    config: ConfigName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where files and manifest go.")
+    ],
+    parts: Annotated[
+        list[str] | None,
+        typer.Option("--parts", metavar="NAME", help="Only these, by name or beginning."),
+    ] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="onnx, tensorrt or tensorrt-rtx.")
+    ] = "onnx",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32",
+    target: Annotated[
+        str, typer.Option(help="Card that TensorRT builds for: sm75 ... sm121, or current.")
+    ] = "current",
+    clip_frames: Annotated[
+        int, typer.Option(min=0, help="Frames to compare whole pipelines on; 0: do not.")
+    ] = 60,
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Export a config's networks, part by part, each checked against PyTorch.
+
+    \b
+    Examples:
+      streamseg export --config sam2.1-tiny --output engines
+      streamseg export -c selftest -o engines --parts xmem_key --precision fp16
+      streamseg export -c rtx -o engines --format tensorrt-rtx --target sm89
+
+    Exit code 1 when a part differs from PyTorch by more than is allowed; it is not written.
+    """
+    from streamseg import cli_engines
+    from streamseg import config as configs
+
+    settings = configs.load(config, overrides or [])
+    options = cli_engines.wanted(parts or (), file_format, precision, target, clip_frames)
+    if not cli_engines.export(settings, options, output, _console(), quiet):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", metavar="NAME|FILE", help="Its engines too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Say what this machine can run, and what would mend what it cannot."""
+    from streamseg import config as configs
+    from streamseg import doctor as examine
+
+    settings = None if config is None else configs.load(config, overrides or [])
+    found = examine.examine(settings)
+    typer.echo(examine.to_json(found) if as_json else examine.to_text(found))
+
+
 @models.callback()
 def _models(context: typer.Context) -> None:
     if context.invoked_subcommand is None:

@@ -1,0 +1,150 @@
+"""One part to one file that has passed the gate, staged out of sight until all is well."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from streamseg.export.onnx import to_model
+from streamseg.export.part import Part
+from streamseg.export.precision import Precision, lower
+from streamseg.export.provider import describe
+from streamseg.export.tensorrt import CURRENT, TIMING_CACHE, build_plan
+from streamseg.export.verify import LIMITS, Verdict, reference, verify
+
+from streamseg.engines.files import write_whole
+from streamseg.engines.manifest import Entry, with_file
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target
+from streamseg.engines.torch import TorchEngine
+from streamseg.errors import ConfigError, EngineError
+
+Format = Literal["onnx", "tensorrt", "tensorrt-rtx"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to make of every part.
+
+    Attributes:
+        format: Of the files.
+        precision: Of weights and features.
+        target: Card that plans are for: sm86, …, or current.
+        staging: Folder that files are made in.
+    """
+
+    format: Format
+    precision: Precision
+    target: str
+    staging: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a part.
+
+    Attributes:
+        part: Its name.
+        entry: For the manifest; None when it failed.
+        build_s: Seconds that it took, without the gate.
+        difference: The largest of all engines that ran it, relative to the output's range.
+        verdict: In words.
+    """
+
+    part: str
+    entry: Entry | None
+    build_s: float
+    difference: float | None
+    verdict: str
+
+    @property
+    def passed(self) -> bool:
+        return self.entry is not None
+
+
+def make(part: Part, order: Order, weights: str) -> Made:
+    """Export a part as ordered, and put it through the parity gate.
+
+    Args:
+        part: In float32, as the network runs it: this is what is right.
+        order: What to make.
+        weights: `weights_sha256` of the network.
+
+    Raises:
+        ConfigError: A target that the library does not know.
+        MissingDependencyError: A package that the order needs is not installed.
+        OutputError: The staging folder cannot be written.
+    """
+    begun_s = time.perf_counter()
+    try:
+        lowered = lower(part, order.precision)
+        onnx = to_model(lowered).SerializeToString()
+        write_whole(order.staging / f"{part.name}.onnx", onnx)
+        verdicts, words = _judge(part, lowered, onnx, order)
+        content = onnx
+        if order.format != "onnx" and all(verdict.passed for verdict in verdicts):
+            content = _plan(part.name, onnx, order.format, order)
+            words.append(_judge_plan(part, lowered, content, order, verdicts))
+    except EngineError as error:
+        return Made(part.name, None, time.perf_counter() - begun_s, None, f"FAILED: {error}")
+    build_s = time.perf_counter() - begun_s
+    worst = max(verdicts, key=lambda verdict: verdict.difference)
+    if not all(verdict.passed for verdict in verdicts):
+        return Made(part.name, None, build_s, worst.difference, f"FAILED: {worst}")
+    file = file_name(part.name, order)
+    write_whole(order.staging / file, content)
+    entry = describe(lowered, order.format, order.precision, weights, file)
+    entry = with_file(entry, content, _target(order), round(build_s, 3))
+    entry = replace(entry, difference=worst.difference)
+    return Made(part.name, entry, build_s, worst.difference, ", ".join(words))
+
+
+def file_name(part: str, order: Order) -> str:
+    """Such as xmem_key.fp16.onnx or xmem_key.fp32.sm86.tensorrt-rtx.plan."""
+    if order.format == "onnx":
+        return f"{part}.{order.precision}.onnx"
+    return f"{part}.{order.precision}.{_target(order)}.{order.format}.plan"
+
+
+def _target(order: Order) -> str:
+    if order.format == "onnx":
+        return ""
+    return (gpu_target() or CURRENT) if order.target == CURRENT else order.target
+
+
+def _judge(part: Part, lowered: Part, onnx: bytes, order: Order) -> tuple[list[Verdict], list[str]]:
+    """The lowered part in torch, and its ONNX where ONNX Runtime can run it, against torch."""
+    expected = reference(part)
+    limit = LIMITS[order.precision]
+    cpu = torch.device("cpu")
+    torch_engine = TorchEngine(part.name, lowered.module, lowered.specs, part.outputs, cpu)
+    verdicts = [verify(torch_engine, lowered.inputs, expected, limit)]
+    if order.precision == "bf16":
+        return verdicts, ["equal in torch", "ONNX Runtime has no bfloat16 on a CPU"]
+    engine = OnnxRuntimeEngine(part.name, onnx)
+    verdicts.append(verify(engine, lowered.inputs, expected, limit))
+    return verdicts, ["equal on ONNX Runtime"]
+
+
+def _plan(name: str, onnx: bytes, family: Family, order: Order) -> bytes:
+    if order.target == CURRENT and gpu_target() is None:
+        raise ConfigError(
+            "expected a GPU for --target current, found none; name one, such as --target sm86"
+        )
+    timings = order.staging / TIMING_CACHE
+    return build_plan(name, onnx, order.target, family, timings)
+
+
+def _judge_plan(
+    part: Part, lowered: Part, plan: bytes, order: Order, verdicts: list[Verdict]
+) -> str:
+    """Run the plan where its card is, and add to the verdicts."""
+    here = gpu_target()
+    if here is None or order.target not in (CURRENT, here) or order.format == "onnx":
+        return "built, not run: no such card here"
+    engine = TensorRtEngine(part.name, plan, order.format, "streamseg export")
+    verdicts.append(verify(engine, lowered.inputs, reference(part), LIMITS[order.precision]))
+    return f"equal on {order.format}"

@@ -1,0 +1,160 @@
+"""The export command: every chosen part made, judged and only then put into the folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from streamseg.export.build import Format, Made, Order, make
+from streamseg.export.networks import Source, chosen, sources
+from streamseg.export.precision import DTYPES, Precision, lower
+from streamseg.export.tensorrt import CURRENT
+from streamseg.export.verify_xmem import CLIP_FRAMES, IOU_LIMIT, Clip, verify_loop
+from streamseg.export.xmem import Kind, part_name
+
+from streamseg.config import Config
+from streamseg.engines import Engine
+from streamseg.engines.files import locked
+from streamseg.engines.manifest import add_to_manifest, weights_sha256
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.engines.torch import TorchEngine
+from streamseg.engines.xmem import XMemOnEngines
+from streamseg.errors import OutputError
+from streamseg.nets.xmem import XMem
+
+Step = Callable[[str, int, int], None]
+"""Told what is being done, how many steps are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for.
+
+    Attributes:
+        parts: Names, or beginnings of names; none: all.
+        format: Of the files.
+        precision: Of weights and features.
+        target: Card that plans are for.
+        clip_frames: Frames that whole pipelines are compared on; 0: not compared.
+    """
+
+    parts: tuple[str, ...] = ()
+    format: Format = "onnx"
+    precision: Precision = "fp32"
+    target: str = CURRENT
+    clip_frames: int = CLIP_FRAMES
+
+
+def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Made]:
+    """Export the parts of a config's networks.
+
+    Files and manifest entries of what passed are in `output` afterwards, nothing of what
+    failed; when a network's loop fails, none of that network's files are.
+
+    Raises:
+        CheckpointError, ConfigError, MissingDependencyError, OutputError: Nothing was exported.
+    """
+    picked = chosen(sources(config), wanted.parts)
+    total = sum(len(names) + 1 for _, names in picked)
+    rows: list[Made] = []
+    with locked(output / ".lock"):
+        _sweep(output)
+        for source, names in picked:
+            with tempfile.TemporaryDirectory(prefix=".staging-", dir=output) as folder:
+                rows += _export_one(source, names, config, wanted, Path(folder), step, total, rows)
+    return rows
+
+
+def _export_one(
+    source: Source,
+    names: Sequence[str],
+    config: Config,
+    wanted: Wanted,
+    staging: Path,
+    step: Step,
+    total: int,
+    before: Sequence[Made],
+) -> list[Made]:
+    order = Order(wanted.format, wanted.precision, wanted.target, staging)
+    weights = weights_sha256(source.network)
+    rows: list[Made] = []
+    for name in names:
+        step(name, len(before) + len(rows), total)
+        rows.append(make(source.make(name), order, weights))
+    whole = source.name == "xmem" and len(names) == len(source.part_names)
+    if whole and wanted.clip_frames and all(row.passed for row in rows):
+        step(f"{source.name}, the whole loop", len(before) + len(rows), total)
+        loop = _judge_loop(source, config, order, wanted.clip_frames)
+        rows.append(loop)
+        if loop.verdict.startswith("FAILED"):
+            return [_withdrawn(row) if row.passed else row for row in rows]
+    _publish(staging, staging.parent, rows)
+    return rows
+
+
+def _judge_loop(source: Source, config: Config, order: Order, frames: int) -> Made:
+    """The loop over the staged files against the plain network."""
+    network = cast(XMem, source.network)
+    assert source.shapes is not None
+    engines = XMemOnEngines(
+        _Staged(source, order).find,
+        dict,
+        network.key_dim,
+        network.hidden_dim,
+        torch.device("cpu"),
+        source.shapes.objects,
+        DTYPES[order.precision],
+    )
+    clip = Clip(source.shapes.height, source.shapes.width, frames)
+    verdict = verify_loop(network, engines, clip, config.propagation.xmem.memory)
+    sign, word = ("≥", "same masks") if verdict.passed else ("<", "FAILED: other masks")
+    words = f"{word}, IoU {verdict.iou:.4f} {sign} {IOU_LIMIT} over {frames} frames"
+    return Made("xmem loop", None, 0.0, verdict.difference, words)
+
+
+class _Staged:
+    """Engines over files not yet published; bfloat16 runs in torch, for want of another."""
+
+    def __init__(self, source: Source, order: Order) -> None:
+        self._source = source
+        self._order = order
+        self._engines: dict[str, Engine] = {}
+
+    def find(self, kind: str, count: int | None, size: tuple[int, int]) -> Engine:
+        name = part_name(cast(Kind, kind), count)
+        if name not in self._engines:
+            self._engines[name] = self._make(name)
+        return self._engines[name]
+
+    def _make(self, name: str) -> Engine:
+        if self._order.precision != "bf16":
+            return OnnxRuntimeEngine(name, self._order.staging / f"{name}.onnx")
+        part = lower(self._source.make(name), "bf16")
+        return TorchEngine(name, part.module, part.specs, part.outputs, torch.device("cpu"))
+
+
+def _withdrawn(row: Made) -> Made:
+    words = "withdrawn: the loop as a whole failed"
+    return Made(row.part, None, row.build_s, row.difference, f"FAILED: {words}")
+
+
+def _publish(staging: Path, output: Path, rows: Sequence[Made]) -> None:
+    """Move what passed into the folder, then name it in the manifest."""
+    entries = [row.entry for row in rows if row.entry is not None]
+    try:
+        for entry in entries:
+            (staging / entry.file).replace(output / entry.file)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from None
+    add_to_manifest(output, entries)
+
+
+def _sweep(output: Path) -> None:
+    """Remove what a killed export left; its lock was released when it died."""
+    for left in output.glob(".staging-*"):
+        shutil.rmtree(left, ignore_errors=True)

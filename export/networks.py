@@ -1,0 +1,116 @@
+"""Which networks a config names, and the parts of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from streamseg.export.part import Part
+from streamseg.export.xmem import STRIDE, XMemParts, XMemShapes, part_keys, part_name
+
+from streamseg import weights
+from streamseg.config import Config
+from streamseg.errors import ConfigError
+from streamseg.nets.xmem import XMem
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A network to export.
+
+    Attributes:
+        name: "xmem" or "sam2_image".
+        network: In float32, on the CPU; its hash goes into the manifest.
+        part_names: Of all its parts.
+        make: Makes one of them.
+        shapes: Of XMem, for its loop's check.
+    """
+
+    name: str
+    network: torch.nn.Module
+    part_names: tuple[str, ...]
+    make: Callable[[str], Part]
+    shapes: XMemShapes | None = None
+
+
+def sources(config: Config) -> list[Source]:
+    """The networks that the config runs, loaded.
+
+    Raises:
+        CheckpointError: Weights are missing or do not fit.
+        ConfigError: The config names no network.
+        MissingDependencyError: torch or transformers is not installed.
+    """
+    found = []
+    if config.propagation.backend == "xmem":
+        found.append(_xmem(config))
+    if config.segmentation.backend == "sam2":
+        found.append(_sam2_image(config))
+    if not found:
+        raise ConfigError(
+            f"config {config.name!r} runs no network; choose one with SAM2 or XMem, "
+            "such as sam2.1-tiny, or selftest to try it"
+        )
+    return found
+
+
+def chosen(found: Sequence[Source], wanted: Sequence[str]) -> list[tuple[Source, list[str]]]:
+    """The parts to export: all, or those of the given names or name beginnings.
+
+    Raises:
+        ConfigError: A name fits no part.
+    """
+    for want in wanted:
+        if not any(_fits(name, want) for source in found for name in source.part_names):
+            names = ", ".join(name for source in found for name in source.part_names)
+            raise ConfigError(f"no part {want!r}; there are: {names}")
+    picked = []
+    for source in found:
+        names = [
+            name
+            for name in source.part_names
+            if not wanted or any(_fits(name, want) for want in wanted)
+        ]
+        if names:
+            picked.append((source, names))
+    return picked
+
+
+def xmem_shapes(config: Config) -> XMemShapes:
+    """The static shapes that the config's XMem is exported for."""
+    xmem = config.propagation.xmem
+    engine = xmem.engine
+    height = _multiple(xmem.height)
+    width = _multiple(round(xmem.height * engine.aspect))
+    return XMemShapes(height, width, engine.objects, engine.capacity, xmem.memory.top_k)
+
+
+def _multiple(side: int) -> int:
+    return -(-side // STRIDE) * STRIDE
+
+
+def _fits(name: str, want: str) -> bool:
+    return name == want or name.startswith(f"{want}_")
+
+
+def _xmem(config: Config) -> Source:
+    network: XMem = weights.load_xmem(config.propagation.xmem.checkpoint, "cpu")
+    shapes = xmem_shapes(config)
+    maker = XMemParts(network, shapes)
+    keys = {part_name(kind, count): (kind, count) for kind, count in part_keys(shapes)}
+    return Source("xmem", network, tuple(keys), lambda name: maker.make(*keys[name]), shapes)
+
+
+def _sam2_image(config: Config) -> Source:
+    from streamseg.export import sam2_image
+
+    network = weights.load_sam2(config.segmentation.sam2.checkpoint, "cpu", "float32")
+    made = {part.name: part for part in sam2_image.parts(network, sam2_image.Sam2ImageShapes())}
+    return Source("sam2_image", network, tuple(made), made.__getitem__)
+
+
+def names_of(picked: Sequence[tuple[Source, list[str]]]) -> Iterator[str]:
+    """Every part that will be exported."""
+    for _, names in picked:
+        yield from names

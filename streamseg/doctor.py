@@ -1,0 +1,269 @@
+"""What this machine can run: its parts, each engine family, the engines of a config, the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from streamseg.config import Config, EngineConfig
+from streamseg.errors import StreamSegError
+from streamseg.version import __version__
+
+_CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "neon", "asimd")
+Report = dict[str, Any]
+
+
+def examine(config: Config | None = None) -> Report:
+    """Look at the machine; reads no weights and builds nothing.
+
+    Args:
+        config: Also say which engine its parts would run on.
+
+    Returns:
+        Plain values: machine, gpus, families, cache, and parts when there is a config.
+    """
+    families = {name: check() for name, check in _FAMILIES.items()}
+    found: Report = {
+        "streamseg": __version__,
+        "machine": _machine(),
+        "gpus": _gpus(),
+        "families": families,
+        "cache": _cache(),
+    }
+    if config is not None:
+        found["config"] = config.name
+        found["parts"] = _parts(config, families)
+    return found
+
+
+def to_json(found: Report) -> str:
+    """One object, indented."""
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def to_text(found: Report) -> str:
+    """For people: a line each."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Report) -> Iterator[str]:
+    machine = found["machine"]
+    yield f"streamseg {found['streamseg']}, Python {machine['python']}, {machine['system']}"
+    yield f"processor  {machine['processor']}, {machine['cores']} cores"
+    yield f"           {', '.join(machine['features']) or 'no vector features known'}"
+    yield f"memory     {machine['memory_gib']} GiB, {machine['free_gib']} GiB free"
+    if not found["gpus"]["found"]:
+        yield f"GPU        none: {found['gpus']['reason']}"
+    for gpu in found["gpus"]["found"]:
+        yield (
+            f"GPU        {gpu['name']}, {gpu['target']}, {gpu['memory_gib']} GiB, "
+            f"driver {gpu['driver']}"
+        )
+    yield "engines"
+    for name, family in found["families"].items():
+        state = "usable" if family["usable"] else "not usable"
+        mend = f"; {family['mend']}" if family["mend"] else ""
+        yield f"  {name:22} {state}: {family['detail']}{mend}"
+    for part in found.get("parts", ()):
+        yield f"  {part['part']:22} runs on {part['engine']} ({part['reason']})"
+    cache = found["cache"]
+    yield f"cache      {cache['folder']}: {len(cache['files'])} engines, {cache['mib']} MiB"
+    if cache["problem"]:
+        yield f"           {cache['problem']}"
+
+
+# ── the machine ──────────────────────────────────────────────────────────────────────────────
+
+
+def _machine() -> Report:
+    info = _read("/proc/cpuinfo")
+    flags = _field(info, "flags").split() or _field(info, "Features").split()
+    memory = _read("/proc/meminfo")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _field(info, "model name") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "features": [feature for feature in _CPU_FEATURES if feature in flags],
+        "memory_gib": _gib(_field(memory, "MemTotal")),
+        "free_gib": _gib(_field(memory, "MemAvailable")),
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _field(text: str, name: str) -> str:
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _gib(kilobytes: str) -> float | None:
+    number = kilobytes.partition(" ")[0]
+    return round(int(number) / 2**20, 1) if number.isdigit() else None
+
+
+def _gpus() -> Report:
+    """NVIDIA cards by NVML, which needs the driver and nothing else."""
+    try:
+        import pynvml
+    except ImportError:
+        reason = 'pip install "streamseg[gpu]" to look for one'
+        return {"found": [], "reason": reason}
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return {"found": [], "reason": f"no NVIDIA driver answers ({error})"}
+    try:
+        return {
+            "found": [_gpu(pynvml, i) for i in range(pynvml.nvmlDeviceGetCount())],
+            "reason": "",
+        }
+    except pynvml.NVMLError as error:
+        return {"found": [], "reason": f"NVML failed: {error}"}
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> Report:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    name, driver = nvml.nvmlDeviceGetName(handle), nvml.nvmlSystemGetDriverVersion()
+    return {
+        "name": name,
+        "target": f"sm{major}{minor}",
+        "memory_gib": round(nvml.nvmlDeviceGetMemoryInfo(handle).total / 2**30, 1),
+        "driver": driver,
+    }
+
+
+# ── the engine families ──────────────────────────────────────────────────────────────────────
+
+
+def _family(usable: bool, detail: str, mend: str = "") -> Report:
+    return {"usable": usable, "detail": detail, "mend": mend}
+
+
+def _missing(package: str, extra: str) -> Report:
+    return _family(False, f"{package} is not installed", f'run pip install "streamseg[{extra}]"')
+
+
+def _torch() -> Report:
+    if find_spec("torch") is None:
+        return _missing("torch", "neural")
+    import torch
+
+    devices = ["cpu"]
+    devices += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return _family(True, f"torch {torch.__version__} on {', '.join(devices)}")
+
+
+def _onnxruntime(provider: str) -> Callable[[], Report]:
+    def check() -> Report:
+        if find_spec("onnxruntime") is None:
+            return _missing("onnxruntime", "export" if provider == "cpu" else "gpu")
+        if find_spec("torch") is None:
+            return _missing("torch", "neural")
+        import onnxruntime
+
+        from streamseg.engines.onnxruntime import available_providers
+
+        there = available_providers()
+        detail = f"onnxruntime {onnxruntime.__version__} has {', '.join(there)}"
+        if provider not in there:
+            return _family(False, detail, 'run pip install "streamseg[gpu]"')
+        return _family(True, detail)
+
+    return check
+
+
+def _tensorrt(family: str) -> Callable[[], Report]:
+    def check() -> Report:
+        if find_spec("torch") is None:
+            return _missing("torch", "neural")
+        from streamseg.engines import tensorrt
+
+        try:
+            library = tensorrt.load_library(family)  # type: ignore[arg-type]
+        except StreamSegError:
+            return _missing(family, family)
+        detail = f"{family} {library.__version__}"
+        if tensorrt.gpu_target() is None:
+            builds = " (it builds for cards elsewhere)" if family == "tensorrt-rtx" else ""
+            mend = "needs an NVIDIA GPU, its driver, and torch with CUDA"
+            return _family(False, f"{detail}, no GPU that torch can use{builds}", mend)
+        return _family(True, detail)
+
+    return check
+
+
+_FAMILIES: dict[str, Callable[[], Report]] = {
+    "torch": _torch,
+    "onnxruntime cpu": _onnxruntime("cpu"),
+    "onnxruntime cuda": _onnxruntime("cuda"),
+    "onnxruntime tensorrt": _onnxruntime("tensorrt"),
+    "tensorrt": _tensorrt("tensorrt"),
+    "tensorrt-rtx": _tensorrt("tensorrt-rtx"),
+}
+
+
+# ── the engines of a config, and the cache ───────────────────────────────────────────────────
+
+
+def _parts(config: Config, families: Report) -> list[Report]:
+    """Per stage of a config that runs a network: which family would run it."""
+    rows = []
+    if config.propagation.backend == "xmem":
+        rows.append(_choice("propagation.xmem", config.propagation.xmem.engine, families))
+    if config.segmentation.backend == "sam2":
+        rows.append(_choice("segmentation.sam2", EngineConfig(), families))
+    return rows
+
+
+def _choice(part: str, engine: EngineConfig, families: Report) -> Report:
+    refused: list[str] = []
+    for family in (engine.family, *engine.fallback):
+        name = f"onnxruntime {engine.providers[0]}" if family == "onnxruntime" else family
+        if families[name]["usable"]:
+            reason = "; ".join([*refused, f"{name} in {engine.precision}"])
+            return {"part": part, "engine": name, "reason": reason}
+        refused.append(f"{name} is not usable: {families[name]['detail']}")
+    return {"part": part, "engine": "nothing", "reason": "; ".join(refused)}
+
+
+def _cache() -> Report:
+    from streamseg.engines.manifest import read_manifest
+    from streamseg.weights import cache_dir
+
+    folder = cache_dir() / "engines"
+    try:
+        entries, problem = read_manifest(folder), ""
+    except StreamSegError as error:
+        entries, problem = [], str(error)
+    files = [
+        {
+            "part": entry.part,
+            "file": entry.file,
+            "format": entry.format,
+            "precision": entry.precision,
+            "target": entry.target,
+            "nbytes": entry.nbytes,
+        }
+        for entry in entries
+    ]
+    mib = round(sum(entry.nbytes for entry in entries) / 2**20, 1)
+    return {"folder": str(folder), "files": files, "mib": mib, "problem": problem}
