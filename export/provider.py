@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -103,8 +104,8 @@ class Provider:
             options_ort = OnnxRuntimeOptions(
                 config.providers, config.threads, self._device.index or 0, self._cache_folder
             )
-            return OnnxRuntimeEngine(part.name, self._onnx(part), options_ort)
-        return self._plan(part, family)
+            return OnnxRuntimeEngine(part.name, self._onnx(on_cpu(part)), options_ort)
+        return self._plan(on_cpu(part), family)
 
     def _onnx(self, part: Part) -> bytes:
         found = self._exported(part, "onnx", ("",))
@@ -182,8 +183,13 @@ class Provider:
         return with_file(entry, content, target, build_s), content
 
 
+def on_cpu(part: Part) -> Part:
+    """The part with weights of its own on the CPU, where the exporter wants them."""
+    return replace(part, module=copy.deepcopy(part.module).cpu())
+
+
 def describe(part: Part, format_: str, precision: str, weights: str, file: str) -> Entry:
-    """What a manifest says of a part before there is a file."""
+    """What a manifest says of a part on the CPU before there is a file."""
     outputs = TorchEngine(
         part.name, part.module, part.specs, part.outputs, torch.device("cpu")
     ).outputs
