@@ -77,7 +77,10 @@ def part_name(kind: Kind, objects: int | None = None) -> str:
 
 
 class KeyEncoder(nn.Module):
-    """Picture (1, 3, H, W) to the fields of `KeyFeatures`, in order."""
+    """Picture (1, 3, H, W) to the fields of `KeyFeatures`, in order.
+
+    Shrinkage is 1 and a little: that little is not rounded away with the 1.
+    """
 
     def __init__(self, network: XMem) -> None:
         super().__init__()
@@ -86,9 +89,10 @@ class KeyEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         f4, f8, f16 = self.key_encoder(image.to(self.key_proj.key_proj.weight.dtype))
-        key, shrinkage, selection = self.key_proj(f16)
-        shared = self.decoder.shared(f4, f8, f16)
-        return (key.float(), shrinkage.float(), selection.float(), f16, *shared)
+        shrinkage = self.key_proj.d_proj(f16).float().square() + 1
+        selection = torch.sigmoid(self.key_proj.e_proj(f16).float())
+        key = self.key_proj.key_proj(f16).float()
+        return (key, shrinkage, selection, f16, *self.decoder.shared(f4, f8, f16))
 
 
 class ValueEncoder(nn.Module):
