@@ -230,12 +230,36 @@ class XMemConfig(Section):
     engine: EngineConfig = EngineConfig()
 
 
+class Sam2PropagationConfig(Section):
+    """SAM2's video network on every frame."""
+
+    checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    keep_features: Literal["none", "float16", "float32"] = Field(
+        "float16",
+        description="How a buffered frame's features are kept for a replay; 8 MB a frame in "
+        "float16, within buffer.max_bytes.",
+    )
+    bank_frames: tuple[Count, ...] = Field(
+        (1, 2, 4, 7),
+        min_length=1,
+        description="Fills of the memory bank to have engines for; the last is the network's own.",
+    )
+    query_rows: int = Field(
+        512,
+        ge=0,
+        description="Queries compared with the memory at a time, to bound what that takes; 0: all.",
+    )
+    engine: EngineConfig = EngineConfig()
+
+
 class PropagationConfig(Section):
     """Masks from frame to frame."""
 
-    backend: Literal["flow", "xmem"] = "flow"
+    backend: Literal["flow", "xmem", "sam2"] = "flow"
     flow: FlowConfig = FlowConfig()
     xmem: XMemConfig = XMemConfig()
+    sam2: Sam2PropagationConfig = Sam2PropagationConfig()
 
 
 class TracksConfig(Section):
@@ -271,7 +295,7 @@ class SinksConfig(Section):
     queue_frames: Count = Field(
         16, description="Results a sink may fall behind; then live drops for it, a file waits."
     )
-    close_s: Seconds = Field(10.0, description="How long sinks may take to catch up, then to finish.")
+    close_s: Seconds = Field(10.0, description="How long sinks may take to catch up, then finish.")
     overlay_max_side: int = Field(960, ge=64, description="Longest side of the overlay, in pixels.")
     overlay_crf: int = Field(23, ge=0, le=51, description="x264's quality: lower is finer.")
     overlay_timeline_s: float = Field(

@@ -181,7 +181,8 @@ class MaskSet:
 
     def mask(self, track_id: int) -> Mask:
         """The (H, W) bool mask of one id."""
-        return self.labels == track_id
+        mask: Mask = self.labels == track_id
+        return mask
 
 
 class TriggerReason(StrEnum):

@@ -20,11 +20,12 @@ HOMES = {
 }
 
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
-COMMON = {"types", "errors", "config", "clock", "engines"}
+COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines"}
 STAGE_EXTRAS = {
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights"},
     "propagation.neural": {"weights"},
+    "propagation.sam2": {"weights"},
 }
 """What a single file may know besides; each line is a decision."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from streamseg.vocabulary import COLOUR_WORDS
+
 NEGATION_REACH = 3
 """A colour within so many words after a negation is not looked for."""
 
@@ -19,23 +21,7 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-COLOUR_NAMES = {
-    "red": "red scarlet crimson maroon reddish",
-    "orange": "orange amber",
-    "yellow": "yellow yellowish lemon",
-    "green": "green greenish olive lime emerald",
-    "cyan": "cyan teal turquoise aqua",
-    "blue": "blue bluish navy azure indigo",
-    "purple": "purple violet lilac lavender",
-    "pink": "pink magenta fuchsia rose",
-    "white": "white ivory whitish",
-    "black": "black blackish",
-    "gray": "gray grey silver silvery steel metallic",
-    "brown": "brown brownish tan wooden bronze copper",
-    "gold": "gold golden blond blonde",
-    "beige": "beige cream",
-}
-_COLOUR_OF = {word: name for name, words in COLOUR_NAMES.items() for word in words.split()}
+_COLOUR_OF = {word: name for name, words in COLOUR_WORDS.items() for word in words}
 
 NEGATIONS = _set("not no without except excluding neither nor never isn't aren't doesn't don't")
 RELATIONS = _set(

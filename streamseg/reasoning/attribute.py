@@ -50,7 +50,7 @@ class AttributeReasoner:
         lines += [_why(view, k, chosen[k]) for k in order] or ["no such object here"]
         targets = tuple(_target(view, k, chosen[k]) for k in order)
         if request.mode is GroundingMode.FAST:
-            lines = ["; ".join(target.label for target in targets) or "no such object here"]
+            lines = ["; ".join(_described(view, k) for k in order) or "no such object here"]
         reasoning, tokens = _cut(lines, request.token_budget)
         return Grounding(targets, reasoning, tokens, time.perf_counter() - started)
 
@@ -85,15 +85,19 @@ def _target(view: View, k: int, score: float) -> Target:
         if negative is None
         else (((negative[0] + 0.5) * sx, (negative[1] + 0.5) * sy),),
         score=min(1.0, score),
-        label=_described(view, k),
+        label=_kind(view.candidates[k]),
     )
+
+
+def _kind(item: Candidate) -> str:
+    """What stays true of it while it moves."""
+    return f"{NAMES[int(np.argmax(item.names))]} object"
 
 
 def _described(view: View, k: int) -> str:
     item = view.candidates[k]
-    colour = NAMES[int(np.argmax(item.names))]
     moving = ", moving" if view.motion_known and view.speeds[k] > 0.024 else ""
-    return f"{colour} object at {_place(view, item)}{moving}"
+    return f"{_kind(item)} at {_place(view, item)}{moving}"
 
 
 def _place(view: View, item: Candidate) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from streamseg.vocabulary import COLOUR_WORDS
+
 
 class Kind(Enum):
     """What a lexeme does in a sentence."""
@@ -52,22 +54,8 @@ class Lexeme:
     plural: bool = False
 
 
-COLOURS = {
-    "red": "red; reddish; scarlet; crimson; maroon; ruby",
-    "orange": "orange; amber; orangey; orangish",
-    "yellow": "yellow; yellowish; lemon",
-    "green": "green; greenish; lime; olive; emerald",
-    "cyan": "cyan; teal; turquoise; aqua",
-    "blue": "blue; bluish; navy; azure; indigo",
-    "purple": "purple; violet; purplish; lilac; lavender",
-    "pink": "pink; magenta; fuchsia; pinkish; rose",
-    "white": "white; whitish; ivory; snow white",
-    "black": "black; blackish; jet black",
-    "gray": "gray; grey; silver; grayish; greyish; silvery; metallic; steel",
-    "brown": "brown; brownish; tan; chestnut; chocolate; copper; bronze; wooden",
-    "beige": "beige; cream; sand coloured; sand colored",
-    "gold": "gold; golden; blond; blonde",
-    "colourful": "colourful; colorful; coloured; colored",
+COLOURS = {name: "; ".join(words) for name, words in COLOUR_WORDS.items()} | {
+    "colourful": "colourful; colorful; coloured; colored"
 }
 
 TONES = {

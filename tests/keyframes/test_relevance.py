@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scenery import frame, plain, scenery, with_patch
 
 from streamseg.keyframes.relevance import _HSV_BOXES, UNKNOWN, TextRelevance
-from streamseg.keyframes.words import COLOUR_NAMES
+from streamseg.vocabulary import COLOUR_WORDS
 
 GREY = plain((120, 120, 120))
 SAMPLES = {
@@ -30,7 +30,7 @@ SAMPLES = {
 
 
 def test_every_colour_word_has_a_colour() -> None:
-    assert set(COLOUR_NAMES) == set(_HSV_BOXES)
+    assert set(COLOUR_WORDS) == set(_HSV_BOXES)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -71,7 +71,7 @@ def test_of_two_colours_each_adds_its_half() -> None:
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(COLOUR_NAMES)))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(COLOUR_WORDS)))
 def test_it_stays_within_bounds(seed: int, name: str) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (90, 160, 3), np.uint8)
     assert 0.0 <= TextRelevance(name)(frame(noise)) <= 1.0
