@@ -16,6 +16,9 @@ from streamseg.types import Box, Frame, Mask, MaskSet, Propagated, TrackState, T
 AGREEMENT_IOU = 0.85
 """A grounded mask that overlaps a healthy track this far confirms it; the track keeps its own."""
 
+MAX_ID = int(np.iinfo(np.uint16).max)
+"""Labels are uint16. An endless stream that has used all ids begins again with the oldest."""
+
 _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
 
@@ -25,8 +28,8 @@ class Track:
     """One object's identity over time.
 
     Attributes:
-        query_id: The query that asked for it; None for a target a person or robot pointed at,
-            which no answer of the reasoner may end.
+        query_id: The newest query that an answer named it for; None without one.
+        held: A person or robot pointed at it: no answer of the reasoner may end it.
         grounded_frame: Index of the keyframe that its mask rests on.
         misses: Groundings in a row that did not confirm it.
         seen_ns: When it was last seen.
@@ -39,6 +42,7 @@ class Track:
     state: TrackState = TrackState.TRACKING
     score: float = 1.0
     box: Box | None = None
+    held: bool = False
     misses: int = 0
     seen_ns: int = 0
     look: Signature | None = None
@@ -69,6 +73,7 @@ class Merge:
         added: Ids that are new.
         confirmed: Ids whose own mask agrees with the answer's; nothing to adopt.
         held_back: Candidates that contradict a track not yet given up.
+        turned_away: Candidates for whom there was no place among `max_tracks`.
     """
 
     adopt: Mapping[int, int]
@@ -77,6 +82,7 @@ class Merge:
     added: tuple[int, ...] = ()
     confirmed: tuple[int, ...] = ()
     held_back: int = 0
+    turned_away: int = 0
 
 
 class TrackBook:
@@ -173,7 +179,7 @@ class TrackBook:
             track_id = matched.get(candidate.lane_id)
             if track_id is None:
                 continue
-            self._confirm(self._tracks[track_id], query_id, grounded_frame)
+            self._confirm(self._tracks[track_id], candidate.label, query_id, grounded_frame)
             if self._agrees(candidate, track_id, propagated):
                 confirmed.append(track_id)
             else:
@@ -188,7 +194,13 @@ class TrackBook:
             tuple(added),
             tuple(confirmed),
             held_back=len(unmatched) - len(admitted),
+            turned_away=len(admitted) - len(refound) - len(added),
         )
+
+    def of_query(self, query_id: int, masks: MaskSet) -> MaskSet:
+        """The same masks, with only those objects that answers to this query named."""
+        named = {track.id for track in self._tracks.values() if track.query_id == query_id}
+        return MaskSet(masks.labels, tuple(view for view in masks.objects if view.id in named))
 
     def remove(self, ids: Iterable[int]) -> None:
         """End tracks; unknown ids are ignored."""
@@ -256,7 +268,7 @@ class TrackBook:
         standing = 0
         limit = 1 if strict else self._config.retire_after_misses
         for track in tuple(self._tracks.values()):
-            if track.id in confirmed or track.query_id is None:
+            if track.id in confirmed or track.held:
                 continue
             if track.query_id != query_id:
                 retired.append(track.id)
@@ -269,10 +281,14 @@ class TrackBook:
         self.remove(retired)
         return retired, standing
 
-    def _confirm(self, track: Track, query_id: int | None, grounded_frame: int) -> None:
+    def _confirm(self, track: Track, label: str, query_id: int | None, grounded_frame: int) -> None:
         track.misses = 0
         track.grounded_frame = max(track.grounded_frame, grounded_frame)
-        if track.query_id is not None and query_id is not None:
+        if label and (query_id is None or not track.held):
+            track.label = label
+        if query_id is None:
+            track.held = True
+        else:
             track.query_id = query_id
 
     def _agrees(self, candidate: Candidate, track_id: int, propagated: Propagated) -> bool:
@@ -299,15 +315,29 @@ class TrackBook:
             track = self._find_lost(look, taken=set(adopt.values()))
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, query_id, grounded_frame)
+                self._confirm(track, candidate.label, query_id, grounded_frame)
+            elif self._full:
+                continue
             else:
-                track = Track(self._next_id, query_id, candidate.label, grounded_frame, look=look)
-                self._next_id += 1
+                track = Track(self._new_id(), query_id, candidate.label, grounded_frame, look=look)
+                track.held = query_id is None
                 self._tracks[track.id] = track
                 added.append(track.id)
             track.state, track.score, track.box = TrackState.TRACKING, candidate.score, box
             adopt[candidate.lane_id] = track.id
         return refound, added
+
+    @property
+    def _full(self) -> bool:
+        """No place for a new one, not even a lost one's."""
+        shown = sum(track.state is not TrackState.LOST for track in self._tracks.values())
+        return shown >= self._config.max_tracks
+
+    def _new_id(self) -> int:
+        while True:
+            fresh, self._next_id = self._next_id, self._next_id % MAX_ID + 1
+            if fresh not in self._tracks:
+                return fresh
 
     def _find_lost(self, look: Signature | None, taken: set[int]) -> Track | None:
         best, best_likeness = None, self._config.refind_similarity

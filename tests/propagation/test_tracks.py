@@ -8,7 +8,7 @@ import numpy as np
 from builders import box_mask, frame, painted
 
 from streamseg.config import TracksConfig
-from streamseg.propagation.tracks import Candidate, Merge, TrackBook, bounding_box, iou
+from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook, bounding_box, iou
 from streamseg.types import Frame, MaskSet, Propagated, TrackState
 
 Box4 = tuple[int, int, int, int]
@@ -166,6 +166,27 @@ def test_no_answer_ends_a_target_pointed_at_by_hand() -> None:
     assert world.answer(RIGHT, query=7).added == (2,)
 
 
+def test_what_a_query_found_and_a_hand_points_at_is_the_hands_too() -> None:
+    world = World()
+    world.answer(LEFT, query=1)
+    world.see({1: LEFT}, {})
+    assert world.answer(LEFT, query=None).confirmed == (1,)
+    assert world.answer(RIGHT, query=2).retired == ()
+    assert world.answer(query=2).retired == ()
+    assert 1 in world.states()
+
+
+def test_what_a_query_has_is_what_an_answer_to_it_named() -> None:
+    world = World()
+    world.answer(LEFT, query=1)
+    world.answer(RIGHT, query=None)
+    masks = world.see({1: LEFT, 2: RIGHT}, {2: BLUE})
+    assert [view.id for view in world.book.of_query(1, masks).objects] == [1]
+    assert world.book.of_query(2, masks).objects == ()
+    world.answer(RIGHT, query=2)
+    assert [view.id for view in world.book.of_query(2, masks).objects] == [2]
+
+
 def test_pointing_by_hand_disturbs_no_other_track() -> None:
     world = World()
     world.answer(LEFT)
@@ -188,11 +209,33 @@ def test_what_is_lost_for_long_is_forgotten_and_its_id_is_not_reused() -> None:
 
 def test_the_longest_lost_go_first_past_the_cap() -> None:
     world = World(max_tracks=1)
-    world.answer(LEFT, RIGHT)
-    world.see({1: LEFT, 2: RIGHT}, {2: BLUE})
+    world.answer(LEFT)
+    world.see({1: LEFT}, {})
+    world.see({}, {})
+    world.answer(RIGHT, colour=BLUE)
     world.see({2: RIGHT}, {2: BLUE})
     world.see({}, {})
     assert world.book.forget_old(world.now_ns) == [1]
+
+
+def test_past_the_cap_a_new_object_is_turned_away_unless_one_is_lost() -> None:
+    world = World(max_tracks=1)
+    world.answer(LEFT, query=None)
+    world.see({1: LEFT}, {})
+    merge = world.answer(RIGHT, query=None)
+    assert merge.adopt == {}
+    assert merge.turned_away == 1
+    world.see({}, {})
+    assert world.answer(RIGHT, colour=BLUE, query=None).added == (2,)
+
+
+def test_when_all_ids_were_given_the_oldest_free_one_is_next() -> None:
+    world = World()
+    world.answer(LEFT, query=None)
+    world.see({1: LEFT}, {})
+    world.book._next_id = MAX_ID
+    assert world.answer(RIGHT, query=None).added == (MAX_ID,)
+    assert world.answer((20, 30, 40, 46), query=None).added == (2,)
 
 
 def test_a_new_epoch_loses_all_and_remembers_all() -> None:
