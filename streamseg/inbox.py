@@ -12,12 +12,14 @@ def check_query(text: str, limit: int) -> None:
     """Refuse what cannot be a query.
 
     Raises:
-        QueryError: It is empty, or has more than `limit` characters.
+        QueryError: It shows nothing, has more than `limit` characters, or is no valid text.
     """
-    if not text.strip():
-        raise QueryError('the query is empty: say what to find, such as --query "the blue mug"')
     if len(text) > limit:
         raise QueryError(f"the query has {len(text)} characters; at most {limit} are allowed")
+    if not any(mark.isprintable() and not mark.isspace() for mark in text):
+        raise QueryError('the query is empty: say what to find, such as --query "the blue mug"')
+    if any("\ud800" <= mark <= "\udfff" for mark in text):
+        raise QueryError("the query is not valid text: give it in UTF-8")
 
 
 class Inbox:

@@ -10,7 +10,8 @@ it and the run is a pure function of its input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter_ns
@@ -23,9 +24,10 @@ from streamseg import propagation, segmentation
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
-from streamseg.errors import SourceError
+from streamseg.errors import SourceError, UsageError
 from streamseg.inbox import Inbox, check_query
 from streamseg.keyframes.watch import KeyframeWatch, Look
+from streamseg.listener import OnEvent, careful
 from streamseg.propagation.catchup import CatchUp, Job
 from streamseg.propagation.tracks import Merge, TrackBook, without
 from streamseg.reasoning import GroundingRequest
@@ -50,8 +52,6 @@ from streamseg.types import (
     TriggerReason,
 )
 
-OnEvent = Callable[[Event], None]
-
 READ_TIMEOUT_S = 0.25
 """How often a silent source lets the loop see that it was stopped."""
 
@@ -74,6 +74,7 @@ class StreamSegmenter:
         self._segmenter = segmentation.build(config.segmentation)
         self._propagator = propagation.build(config.propagation)
         self._inbox = Inbox()
+        self._running = threading.Lock()
         self._run: _Run | None = None
         self._summary: dict[str, Any] = {}
 
@@ -108,20 +109,29 @@ class StreamSegmenter:
             query: What to find; None to follow only targets added by hand.
             max_frames: Stop after so many results.
             sinks: Also get every result, each in a thread of its own.
-            on_event: Told of reconnects, groundings, failures; called from several threads.
+            on_event: Told of reconnects, groundings, failures; called from several threads. What
+                it raises is logged and goes no further.
             clock: Real for a live source and virtual for any other, unless given.
 
         Raises:
             QueryError: An empty or over-long query.
+            UsageError: Another run of this segmenter has not ended yet.
             SourceSpecError, SourceError: The source cannot be opened, failed or had no frames.
             OutputError: A sink cannot write, raised before the first frame.
         """
         if query is not None:
             check_query(query, self.config.reasoning.max_query_chars)
+        if not self._running.acquire(blocking=False):
+            raise UsageError(
+                "this StreamSegmenter is already running: finish or close that run first, "
+                "or make another StreamSegmenter"
+            )
+        tell = careful(on_event)
         with ExitStack() as stack:
+            stack.callback(self._running.release)
             if isinstance(source, str):
-                source = open_source(source, self.config.source, RealClock(), on_event or _ignore)
-            stack.callback(source.close)
+                source = open_source(source, self.config.source, RealClock(), tell)
+            stack.callback(_close, source, tell)
             self._inbox.start(query)
             run = self._run = _Run(
                 self.config,
@@ -130,7 +140,7 @@ class StreamSegmenter:
                 source,
                 self._inbox,
                 clock or (RealClock() if source.info.live else VirtualClock()),
-                on_event or _ignore,
+                tell,
             )
             stack.callback(self._finish, run)
             yield from run.results(sinks, query or "", max_frames)
@@ -170,7 +180,8 @@ class StreamSegmenter:
 
     def summary(self) -> dict[str, Any]:
         """Counts, latencies and groundings of the run under way, or of the last one."""
-        return self._run.summary() if self._run is not None else self._summary
+        run = self._run  # another thread may end the run meanwhile
+        return self._summary if run is None else run.summary()
 
     def _finish(self, run: _Run) -> None:
         run.close()
@@ -203,7 +214,7 @@ class _Run:
         self._groundings = GroundingLog()
         self._buffer = FrameBuffer(config.buffer)
         self._tracks = TrackBook(config.tracks)
-        self._dialogue = Dialogue(config.reasoning, clock, on_event)
+        self._dialogue = Dialogue(config.reasoning, clock, on_event, lambda: inbox.stopped)
         self._catchup = CatchUp(
             config.catchup,
             segmenter.segment,
@@ -215,22 +226,23 @@ class _Run:
         self._watch: KeyframeWatch | None = None
         self._epoch: int | None = None
         self._blank: Labels = np.zeros((0, 0), np.uint16)
+        self._position = -1
+        """Index of the frame that the live propagator stands on."""
 
     def results(
         self, sinks: Sequence[Sink], query: str, max_frames: int | None
     ) -> Iterator[FrameResult]:
-        runner = SinkRunner(sinks, self._config.sinks, self._source.info.live, self._on_event)
-        runner.open(self._source.info, query)
+        info, stopped = self._source.info, lambda: self._inbox.stopped
+        runner = SinkRunner(sinks, self._config.sinks, info.live, self._on_event, stopped)
+        runner.open(info, query)
         try:
             self._dialogue.start()
-            for frame in self._frames():
+            for frame in self._frames(max_frames):
                 result = self._process(frame)
                 runner.put(result)
                 yield result
-                if max_frames is not None and self._telemetry.frames >= max_frames:
-                    break
-            if not self._telemetry.frames and not self._inbox.stopped:
-                raise SourceError(f"{self._source.info.name} ended without a single frame")
+            if not self._telemetry.frames and self._wants_more(max_frames):
+                raise SourceError(f"{info.name} ended without a single frame")
         finally:
             self._dialogue.close()
             runner.close(self.summary())
@@ -253,8 +265,12 @@ class _Run:
 
     # The way of one frame ---------------------------------------------------------------------
 
-    def _frames(self) -> Iterator[Frame]:
-        while not self._inbox.stopped:
+    def _wants_more(self, max_frames: int | None) -> bool:
+        enough = max_frames is not None and self._telemetry.frames >= max_frames
+        return not enough and not self._inbox.stopped
+
+    def _frames(self, max_frames: int | None) -> Iterator[Frame]:
+        while self._wants_more(max_frames):
             try:
                 frame = self._source.read(READ_TIMEOUT_S)
             except StreamEnded:
@@ -313,20 +329,27 @@ class _Run:
         """Step every live track. While an answer is awaited the empty step still leaves on the
         frame what a replay will need of it."""
         if self._propagator.ids or self._dialogue.waiting or self._catchup.pending:
-            return self._propagator.step(frame)
+            return self._step(frame)
         if self._blank.shape != frame.image.shape[:2]:
             self._blank = np.zeros(frame.image.shape[:2], np.uint16)
         return Propagated(self._blank, {})
 
+    def _step(self, frame: Frame) -> Propagated:
+        self._position = frame.index
+        return self._propagator.step(frame)
+
     def _look(self, frame: Frame, masks: MaskSet) -> Look | None:
-        """Take the keyframe signals; ask the reasoner when the trigger says so."""
+        """Take the keyframe signals; ask the reasoner when the trigger says so.
+
+        What is there for an older query, or was pointed at by hand, is not what is looked for.
+        """
         if self._watch is None or self._query is None:
             return None
         now_ns = self._clock.now_ns()
         grounded_ns = self._tracks.grounded_ns
         look = self._watch.look(
             frame,
-            masks,
+            self._tracks.of_query(self._query.id, masks),
             busy=not self._dialogue.ready or self._catchup.pending > 0,
             grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
             now_ns=now_ns,
@@ -372,9 +395,7 @@ class _Run:
     def _usable(self, job: Job, frame: Frame) -> bool:
         """Bring the job's lane onto this very frame; False, and counted, when it came too late."""
         if job.error is not None:
-            self._telemetry.count("groundings failed")
-            self._tell("catchup_failed", f"an answer could not be used: {job.error!r}", frame)
-            return False
+            return self._failed(job.error, frame)
         cause = None
         if job.frame.epoch != frame.epoch:
             cause = "answer from before a break"
@@ -386,8 +407,16 @@ class _Run:
             self._telemetry.drop(cause)
             return False
         if job.position is not None and job.position.index != frame.index:
-            job.advance(frame)
+            try:
+                job.advance(frame)
+            except Exception as error:  # noqa: BLE001 - a broken answer must not break the stream
+                return self._failed(error, frame)
         return True
+
+    def _failed(self, error: Exception, frame: Frame) -> bool:
+        self._telemetry.count("groundings failed")
+        self._tell("catchup_failed", f"an answer could not be used: {error!r}", frame)
+        return False
 
     def _merge(self, job: Job, frame: Frame, propagated: Propagated) -> Propagated:
         merge = self._tracks.merge(
@@ -400,6 +429,8 @@ class _Run:
         )
         self._propagator.remove(merge.retired)
         if merge.adopt and job.lane is not None:
+            if self._position != frame.index:  # with no object to carry it was left behind
+                self._step(frame)
             propagated = self._propagator.adopt(job.lane, merge.adopt)
         else:
             propagated = without(propagated, merge.retired)
@@ -419,11 +450,18 @@ class _Run:
                 self._tell(f"track_{name}", f"{name}: {listed}", frame)
         if merge.held_back:
             self._telemetry.count("objects held back", merge.held_back)
+        if merge.turned_away:
+            self._telemetry.count("objects turned away", merge.turned_away)
+            most = self._config.tracks.max_tracks
+            self._tell("tracks_full", f"no room: {most} objects are followed already", frame)
+        elif job.query_id is None and not (merge.adopt or merge.confirmed):
+            self._tell("target_missed", "nothing was found where it was pointed at", frame)
 
     def _result(
         self, frame: Frame, masks: MaskSet, look: Look | None, timings: dict[str, float]
     ) -> FrameResult:
         grounded = self._tracks.newest_grounded_frame
+        masks.labels.flags.writeable = False  # sinks read them in threads of their own
         return FrameResult(
             frame=frame,
             state=self._tracks.state,
@@ -448,5 +486,9 @@ class _Run:
         self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))
 
 
-def _ignore(event: Event) -> None:
-    """The listener of whoever does not listen."""
+def _close(source: Source, tell: OnEvent) -> None:
+    """A source that cannot be closed is worth a word, but undoes nothing of the run."""
+    try:
+        source.close()
+    except Exception as error:  # noqa: BLE001 - as above
+        tell(Event("source_failed", f"{source.info.name} could not be closed: {error}"))

@@ -5,17 +5,22 @@ Knows the worker and the clock; does not know why it asks, nor what becomes of t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamseg.clock import Clock
 from streamseg.config import ReasoningConfig
+from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
-from streamseg.reasoning.worker import ReasoningWorker
+from streamseg.reasoning.worker import ReasoningWorker, Reply
 from streamseg.types import Event, Frame, Grounding, GroundingMode, TriggerReason
 
 START_TIMEOUT_S = 30.0
 """How long virtual time waits, besides the deadline, for a reasoner that is still being loaded."""
+
+_STOP_CHECK_S = 0.25
+"""How often a wait in virtual time looks whether the run was stopped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +74,20 @@ class Dialogue:
     """Asks one question at a time. Neither `ask` nor, in real time, `hear` ever waits."""
 
     def __init__(
-        self, config: ReasoningConfig, clock: Clock, on_event: Callable[[Event], None]
+        self,
+        config: ReasoningConfig,
+        clock: Clock,
+        on_event: Callable[[Event], None],
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Args:
+            stopped: Ends a wait in virtual time without an answer.
+        """
         self._config = config
         self._clock = clock
+        self._stopped = stopped
+        self._refusal: str | None = None
         self._worker = ReasoningWorker(config, clock, on_event)
         self._question: Question | None = None
 
@@ -96,8 +111,11 @@ class Dialogue:
 
     def ask(self, question: Question) -> None:
         """Ask; an earlier question that is still open is given up."""
-        self._question = question
-        self._worker.submit(question.request, tag=question.query_id)
+        self._question, self._refusal = question, None
+        try:
+            self._worker.submit(question.request, tag=question.query_id)
+        except ReasoningError as error:
+            self._refusal = str(error)
 
     def cancel(self) -> None:
         """Want no answer any more."""
@@ -109,19 +127,31 @@ class Dialogue:
         question = self._question
         if question is None:
             return None
+        if self._refusal is not None:
+            self._question = None
+            return Answer(question, None, self._refusal, 0.0)
         if not self._clock.virtual:
             reply = self._worker.poll()
         elif self._clock.now_ns() >= question.asked_ns + int(self._config.delay_s * 1e9):
-            reply = self._worker.wait(self._config.deadline_s + START_TIMEOUT_S)
+            reply = self._wait()
         else:
             return None
-        if reply is None and not self._clock.virtual:
+        if reply is None and (not self._clock.virtual or self._stopped()):
             return None
         self._question = None
         waited_s = (self._clock.now_ns() - question.asked_ns) / 1e9
         if reply is None:
             return Answer(question, None, "the reasoner did not start in time", waited_s)
         return Answer(question, reply.grounding, reply.error, waited_s)
+
+    def _wait(self) -> Reply | None:
+        """Wait for the reply in slices, so that a stop is heard."""
+        end_s = time.monotonic() + self._config.deadline_s + START_TIMEOUT_S
+        while (left_s := end_s - time.monotonic()) > 0 and not self._stopped():
+            reply = self._worker.wait(min(left_s, _STOP_CHECK_S))
+            if reply is not None or not self._worker.busy:
+                return reply
+        return None
 
     def close(self) -> None:
         """End the process. May be called twice."""

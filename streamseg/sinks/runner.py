@@ -18,13 +18,16 @@ from streamseg.types import Event, FrameResult, SourceInfo
 
 OnEvent = Callable[[Event], None]
 
+_STOP_CHECK_S = 0.25
+"""How often `put`, waiting for a sink, looks whether the run was stopped."""
+
 
 class SinkRunner:
     """Hands results to sinks: `open`, `put` ..., `close`, in that order, from one thread.
 
     Live, a sink that has fallen `queue_frames` behind loses its oldest waiting result, and this
-    is counted; from a file `put` waits for it instead. A sink that raises is closed, told of
-    in an event, and left out from then on.
+    is counted; from a file `put` waits for it instead, until the run is `stopped`. A sink that
+    raises is closed, told of in an event, and left out from then on.
     """
 
     def __init__(
@@ -33,10 +36,11 @@ class SinkRunner:
         config: SinksConfig,
         live: bool,
         on_event: OnEvent = lambda event: None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._close_s = config.close_s
         self._on_event = on_event
-        self._lanes = [_Lane(sink, config.queue_frames, live, on_event) for sink in sinks]
+        self._lanes = [_Lane(sink, config.queue_frames, live, on_event, stopped) for sink in sinks]
 
     def open(self, info: SourceInfo, query: str) -> None:
         """Open all sinks, in order.
@@ -48,6 +52,8 @@ class SinkRunner:
             try:
                 lane.start(info, query)
             except BaseException:
+                lane.drain()  # also one whose opening was interrupted and still goes on
+                lane.finish({})
                 del self._lanes[position:]
                 self.close({})
                 raise
@@ -101,7 +107,14 @@ class SinkRunner:
 class _Lane:
     """One sink, its queue and its thread."""
 
-    def __init__(self, sink: Sink, capacity: int, live: bool, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        capacity: int,
+        live: bool,
+        on_event: OnEvent,
+        stopped: Callable[[], bool],
+    ) -> None:
         self.name = sink.name
         self.written = 0
         self.dropped = 0
@@ -110,6 +123,7 @@ class _Lane:
         self._capacity = capacity
         self._live = live
         self._on_event = on_event
+        self._stopped = stopped
         self._queue: deque[FrameResult] = deque()
         self._changed = threading.Condition()
         self._opened = threading.Event()
@@ -144,14 +158,16 @@ class _Lane:
         with self._changed:
             if self.error is not None or self._draining:
                 return
-            if len(self._queue) >= self._capacity:
-                if self._live:
-                    self._queue.popleft()
+            if self._live and len(self._queue) >= self._capacity:
+                self._queue.popleft()
+                self.dropped += 1
+            while not self._changed.wait_for(self._has_room, _STOP_CHECK_S):
+                if self._stopped():
                     self.dropped += 1
-                else:
-                    self._changed.wait_for(self._has_room)
-            self._queue.append(result)
-            self._changed.notify_all()
+                    return
+            if self.error is None:
+                self._queue.append(result)
+                self._changed.notify_all()
 
     def _has_room(self) -> bool:
         return len(self._queue) < self._capacity or self.error is not None
@@ -184,13 +200,13 @@ class _Lane:
             self._opened.set()
         try:
             self._write_all()
-        except Exception as error:  # noqa: BLE001  (a sink may fail in any way; the others go on)
+        except BaseException as error:  # noqa: BLE001  (a sink may fail in any way; others go on)
             self._fail(error, "failed and is switched off")
         self._drained.set()
         self._finishing.wait()
         try:
             self._sink.close(self._summary)
-        except Exception as error:  # noqa: BLE001  (as above)
+        except BaseException as error:  # noqa: BLE001  (as above)
             self._fail(error, "could not finish")
 
     def _write_all(self) -> None:
@@ -207,7 +223,7 @@ class _Lane:
             self._changed.notify_all()
             return result
 
-    def _fail(self, error: Exception, what: str) -> None:
+    def _fail(self, error: BaseException, what: str) -> None:
         with self._changed:
             self.error = f"{type(error).__name__}: {error}"
             self._queue.clear()
