@@ -103,6 +103,7 @@ class CatchUp:
         self._done: deque[Job] = deque()
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._pending = 0
+        self._closing = False
         self._thread: threading.Thread | None = None
         if threaded:
             self._thread = threading.Thread(target=self._work, name="catch-up", daemon=True)
@@ -130,12 +131,13 @@ class CatchUp:
 
     def close(self) -> None:
         """Let the thread end; what is under way is abandoned."""
+        self._closing = True
         if self._thread is not None:
             self._inbox.put(None)
             self._thread.join(timeout=2.0)
 
     def _work(self) -> None:
-        while (job := self._inbox.get()) is not None:
+        while (job := self._inbox.get()) is not None and not self._closing:
             self._run(job)
 
     def _run(self, job: Job) -> None:
@@ -167,7 +169,7 @@ class CatchUp:
     def _replay(self, job: Job, deadline_s: float) -> None:
         """Step the lane through the ring until nothing newer is there, in strides if it must."""
         started = perf_counter()
-        while job.position is not None:
+        while job.position is not None and not self._closing:
             ahead = self._frames_from(job.position.index)[1:]
             if not ahead:
                 break

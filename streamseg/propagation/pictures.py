@@ -73,7 +73,7 @@ class Picture:
     @property
     def nbytes(self) -> int:
         own = self._levels if self.scale < 1 else self._levels[1:]
-        extra = sum(bins.nbytes + colours.nbytes for bins, colours in self._colours.values())
+        extra = sum(bins.nbytes + colours.nbytes for bins, colours in tuple(self._colours.values()))
         return int(sum(level.nbytes for level in own) + self.grey.nbytes + extra)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
@@ -136,3 +137,22 @@ def test_jobs_are_counted_until_they_are_collected() -> None:
     bench.collect()
     assert bench.catchup.pending == 0
     assert bench.catchup.collect() is None
+
+
+def test_closing_abandons_what_is_queued() -> None:
+    cuts: list[int] = []
+    started, gate = threading.Event(), threading.Event()
+
+    def slow_cut(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        cuts.append(frame.index)
+        started.set()
+        gate.wait(20)
+        return true_cut(frame, targets)
+
+    bench = Bench(6, slow_cut, threaded=True)
+    for index in range(3):
+        bench.catchup.start(bench.job(index, TARGET))
+    assert started.wait(20)
+    threading.Timer(0.2, gate.set).start()
+    bench.catchup.close()
+    assert cuts == [0]
