@@ -12,8 +12,10 @@ from streamseg.types import Frame
 class FrameBuffer:
     """Keeps the newest frames of one epoch; a new epoch empties it.
 
-    The byte cap counts pictures and what stages memoised on them. The sizes of older frames are
-    taken in rotation, one a frame, so that the cap costs nothing that grows with the ring.
+    The byte cap counts pictures and what stages memoised on them. Past it, what was memoised and
+    outweighs its picture (a network's features) goes first, from the oldest frame on: a late
+    answer can pay for that again, but not for its keyframe. The sizes of older frames are taken
+    in rotation, one a frame, so that the count costs nothing that grows with the ring.
     Safe to read from another thread than the one that appends.
     """
 
@@ -51,14 +53,20 @@ class FrameBuffer:
             self._frames.append(frame)
             self._sizes.append(frame.nbytes)
             self._bytes += self._sizes[-1]
+            self._lighten()
             while len(self._frames) > 1 and self._too_much():
                 self._drop(1)
 
     def from_index(self, index: int) -> list[Frame]:
-        """Frames from `index` on, oldest first; empty when that frame is not here any more."""
+        """Frames from `index` on, oldest first; empty when that frame is not here any more.
+
+        A replay asks so after each step: what the step left on the frame is measured at once.
+        """
         with self._lock:
             for behind, frame in enumerate(reversed(self._frames), start=1):
                 if frame.index == index:
+                    self._measure(len(self._frames) - behind)
+                    self._lighten()
                     return list(self._frames)[-behind:]
                 if frame.index < index:
                     break
@@ -75,6 +83,16 @@ class FrameBuffer:
             or self._bytes > self._config.max_bytes
             or self._frames[-1].pts_ns - self._frames[0].pts_ns > self._span_ns
         )
+
+    def _lighten(self) -> None:
+        """Give up what outweighs its picture, oldest first, until the bytes fit."""
+        for position in range(len(self._frames) - 1):
+            if self._bytes <= self._config.max_bytes:
+                return
+            frame = self._frames[position]
+            if self._sizes[position] > 2 * frame.image.nbytes:
+                frame.forget()
+                self._measure(position)
 
     def _measure(self, position: int) -> None:
         size = self._frames[position].nbytes

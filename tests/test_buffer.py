@@ -30,14 +30,41 @@ def test_keeps_no_more_than_its_seconds() -> None:
     assert len(buffer) == 16
 
 
-def test_bytes_include_what_stages_memoise() -> None:
-    buffer = FrameBuffer(BufferConfig(max_bytes=200_000))
-    for index in range(20):
+def remembering(buffer: FrameBuffer, count: int) -> None:
+    for index in range(count):
         new = frame(index)
         buffer.append(new)
         new.memo("features", lambda: np.zeros(40_000, np.uint8))
+
+
+def test_bytes_include_what_stages_memoise() -> None:
+    buffer = FrameBuffer(BufferConfig(max_bytes=200_000))
+    remembering(buffer, 60)
     assert buffer.nbytes <= 200_000 + 40_000
-    assert len(buffer) == 4
+    assert sum(f.nbytes for f in buffer.frames()) <= 200_000 + 40_000
+
+
+def test_what_can_be_computed_again_is_given_up_before_pictures_are() -> None:
+    """A late answer needs its keyframe; its features it can pay for again."""
+    buffer = FrameBuffer(BufferConfig(max_bytes=200_000))
+    remembering(buffer, 12)
+    held = buffer.frames()
+    assert [f.index for f in held] == list(range(12))
+    remembers = [f.nbytes > f.image.nbytes for f in held]
+    assert remembers == [False] * 9 + [True] * 3
+    remembering(buffer, 60)
+    assert len(buffer) == 200_000 // frame(0).nbytes
+
+
+def test_what_a_replay_leaves_on_its_frames_is_bounded_at_once() -> None:
+    buffer = FrameBuffer(BufferConfig(max_bytes=400_000))
+    for index in range(20):
+        buffer.append(frame(index))
+    for index in range(19):
+        ahead = buffer.from_index(index)
+        ahead[1].memo("features", lambda: np.zeros(40_000, np.uint8))
+        assert sum(f.nbytes for f in buffer.frames()) <= 400_000 + 2 * 40_000
+    assert len(buffer) == 20
 
 
 def test_the_newest_frame_always_fits() -> None:
