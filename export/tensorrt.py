@@ -42,6 +42,7 @@ def build_plan(
         target: One of `targets`.
         family: The library to build with.
         timing_cache: Kept between builds, so that a kernel is timed once; made if missing.
+            TensorRT-RTX times nothing when it builds, and keeps none.
 
     Raises:
         ConfigError: No such target.
@@ -56,6 +57,7 @@ def build_plan(
     network = _parsed(library, builder, log, part, onnx)
     config = builder.create_builder_config()
     _aim(library, config, target, family)
+    timing_cache = timing_cache if family == "tensorrt" else None
     cache = _load_timings(config, timing_cache)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
@@ -69,9 +71,16 @@ def _parsed(library: Any, builder: Any, log: Log, part: str, onnx: bytes) -> Any
     parser = library.OnnxParser(network, log.listener)
     if not parser.parse(onnx):
         told = [parser.get_error(index) for index in range(parser.num_errors)]
-        text = "; ".join(" ".join(str(error.desc()).split()) for error in told)
+        text = "; ".join(_complaint(error) for error in told)
         raise EngineError(f"{part}: TensorRT does not take this ONNX: {text[:500]}")
     return network
+
+
+def _complaint(error: Any) -> str:
+    """Which layer, and what is wrong with it."""
+    layer = f"{error.node_operator()} {error.node_name()}".strip()
+    words = " ".join(str(error.desc()).split())
+    return f"{layer}: {words}" if layer else words
 
 
 def _strongly_typed(library: Any) -> int:
