@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import Sam2Model
 
+    from streamseg.nets.sam2_video import Sam2Video
     from streamseg.nets.xmem import XMem
 
 Kind = Literal["sam2", "xmem"]
@@ -194,6 +195,26 @@ def load_sam2(name_or_path: str, device: str = "auto", dtype: str = "float32") -
     # Prompts' coordinates lose pixels in half precision; their encoding is a 2-row matrix.
     network.prompt_encoder.shared_embedding.float()
     return network
+
+
+def load_sam2_video(name_or_path: str, device: str = "auto") -> Sam2Video:
+    """A SAM2 network for video ready to run: on its device, float32, in eval mode.
+
+    Args:
+        name_or_path: As for `load_sam2`; the public folders hold both networks' weights.
+        device: auto, cpu, cuda, cuda:1 or mps.
+
+    Raises:
+        CheckpointError: Missing, damaged, or some keys do not fit; each is named.
+        ConfigError, EngineError: No such device, or none of it here.
+        MissingDependencyError: torch or transformers is not installed.
+    """
+    target = _device(device)
+    from streamseg.nets.sam2_video import sam2_video_from_folder, selftest_sam2_video
+
+    if name_or_path == "selftest-sam2":
+        return selftest_sam2_video().to(target)
+    return sam2_video_from_folder(_resolve(name_or_path, "sam2")).to(target)
 
 
 def load_xmem(name_or_path: str, device: str = "auto") -> XMem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -56,6 +57,25 @@ class PromptEncoder(Exact):
         return self.labelled[labels.clamp(min=NO_POINT) + 1] + positions * placed
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What the decoder makes of n prompts, before it is painted.
+
+    The first candidate is for prompts that leave no doubt, the other three for those that do.
+
+    Attributes:
+        tokens: (n, 4, C), one for each candidate mask.
+        pixels: (n, C, h, w).
+        iou: (n, 4), predicted.
+        presence: (n, 1), the logit that the object is there at all.
+    """
+
+    tokens: Tensor
+    pixels: Tensor
+    iou: Tensor
+    presence: Tensor
+
+
 class MaskDecoder(nn.Module):
     """An image embedding and prompt tokens to four candidates each.
 
@@ -69,24 +89,16 @@ class MaskDecoder(nn.Module):
     def __init__(self, decoder: Any, positions: Tensor) -> None:
         super().__init__()
         self.decoder = decoder
+        self.upscale = nn.ModuleList(map(_Doubling, (decoder.upscale_conv1, decoder.upscale_conv2)))
         self.register_buffer("positions", positions.flatten(2).transpose(1, 2).contiguous())
 
-    def forward(
-        self, image: Tensor, middle: Tensor, fine: Tensor, prompts: Tensor, present: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, prompts: Tensor, present: Tensor | None) -> Decided:
         """Decode n objects.
 
         Args:
             image: (n or 1, C, h, w), prompts of the dense kind added.
-            middle: (1, C/4, 2h, 2w).
-            fine: (1, C/8, 4h, 4w).
             prompts: (n, P, C) tokens.
             present: (n, P) bool; None when every one is.
-
-        Returns:
-            Logits (n, 4, 4h, 4w), predicted IoU (n, 4), the masks' tokens (n, 4, C) and the
-            logit that the object is there at all (n, 1). The first candidate is for prompts
-            that leave no doubt, the other three for those that do.
         """
         net = self.decoder
         count, height, width = prompts.shape[0], *image.shape[-2:]
@@ -95,11 +107,29 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat((outputs, prompts.to(outputs.dtype)), 1)
         bias = None if present is None else _bias(present, outputs)
         tokens, pixels = self._transform(tokens, image.flatten(2).transpose(1, 2), bias)
-        candidates = tokens[:, 2 : 2 + net.num_mask_tokens]
-        grid = pixels.transpose(1, 2).reshape(count, -1, height, width)
-        logits = self._paint(grid, middle, fine, candidates)
-        iou = net.iou_prediction_head(tokens[:, 1])
-        return logits, iou, candidates, net.pred_obj_score_head(tokens[:, 0])
+        return Decided(
+            tokens[:, 2 : 2 + net.num_mask_tokens],
+            pixels.transpose(1, 2).reshape(count, -1, height, width),
+            net.iou_prediction_head(tokens[:, 1]),
+            net.pred_obj_score_head(tokens[:, 0]),
+        )
+
+    def paint(self, decided: Decided, middle: Tensor, fine: Tensor) -> Tensor:
+        """Logits (n, 4, 4h, 4w): the picture upscaled, times each candidate's own vector.
+
+        Args:
+            decided: Of `forward`.
+            middle: (1, C/4, 2h, 2w).
+            fine: (1, C/8, 4h, 4w).
+        """
+        net, tokens = self.decoder, decided.tokens
+        up = net.activation(net.upscale_layer_norm(self.upscale[0](decided.pixels) + middle))
+        up = net.activation(self.upscale[1](up) + fine)
+        vectors = torch.stack(
+            [mlp(tokens[:, at]) for at, mlp in enumerate(net.output_hypernetworks_mlps)], 1
+        )
+        painted: Tensor = vectors @ up.flatten(2)
+        return painted.reshape(*painted.shape[:2], *up.shape[-2:])
 
     def _transform(
         self, tokens: Tensor, pixels: Tensor, bias: Tensor | None
@@ -131,16 +161,26 @@ class MaskDecoder(nn.Module):
     def _look(self, layer: Any, queries: Tensor, pixels: Tensor) -> Tensor:
         return _attention(layer, queries, pixels + self.positions, pixels)
 
-    def _paint(self, grid: Tensor, middle: Tensor, fine: Tensor, candidates: Tensor) -> Tensor:
-        """Upscale (n, C, h, w) by 4 and multiply by each candidate's own vector."""
-        net = self.decoder
-        up = net.activation(net.upscale_layer_norm(net.upscale_conv1(grid) + middle))
-        up = net.activation(net.upscale_conv2(up) + fine)
-        vectors = torch.stack(
-            [mlp(candidates[:, at]) for at, mlp in enumerate(net.output_hypernetworks_mlps)], 1
-        )
-        painted: Tensor = vectors @ up.flatten(2)
-        return painted.reshape(*painted.shape[:2], *up.shape[-2:])
+
+class _Doubling(nn.Module):
+    """A transposed convolution of 2×2 with stride 2: each pixel becomes four, apart from others.
+
+    As a 1×1 convolution and a shuffle, since TensorRT-RTX 1.7 has no transposed one in bfloat16.
+    """
+
+    def __init__(self, layer: nn.ConvTranspose2d) -> None:
+        super().__init__()
+        wide, bias = layer.weight.detach(), layer.bias
+        assert bias is not None
+        assert layer.kernel_size == layer.stride == (2, 2)
+        weight = wide.permute(1, 2, 3, 0).flatten(0, 2)[:, :, None, None]
+        with torch.device("meta"):
+            self.spread = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+        state = {"weight": weight.contiguous(), "bias": bias.detach().repeat_interleave(4)}
+        self.spread.load_state_dict(state, assign=True)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.spread(pixels), 2)
 
 
 def _bias(present: Tensor, outputs: Tensor) -> Tensor:

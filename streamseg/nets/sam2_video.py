@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from streamseg.checkpoints import check_shapes, read_state, shapes_of
 from streamseg.errors import CheckpointError, MissingDependencyError
 from streamseg.nets.sam2 import TWINS, random_like, with_twins
-from streamseg.nets.sam2_decoder import NO_POINT, MaskDecoder, PromptEncoder
+from streamseg.nets.sam2_decoder import NO_POINT, Decided, MaskDecoder, PromptEncoder
 from streamseg.nets.sam2_memory import MemoryAttention, Positions
 
 try:
@@ -68,6 +69,29 @@ class Sam2Video(nn.Module):
         self.seed_encoder = SeedEncoder(network, self.memory_encoder)
         self.prompt_decoder = PromptDecoder(network)
         self.train(False).requires_grad_(False)
+
+    def look(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What every other part reads of a picture (1, 3, S, S): see `ImageEncoder`."""
+        return cast(tuple[Tensor, Tensor, Tensor], self.image_encoder(image))
+
+    def attend(self, embedding: Tensor, bank: Sequence[Tensor]) -> Tensor:
+        """See `MemoryAttention`; `bank` is memory, ages, pointers, since."""
+        return cast(Tensor, self.memory_attention(embedding, *bank))
+
+    def track(
+        self, conditioned: Tensor, middle: Tensor, fine: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, S/4, S/4), pointer (n, C), presence (n, 1): see `TrackDecoder`."""
+        logits, _, pointer, presence = self.track_decoder(conditioned, middle, fine)
+        return logits, pointer, presence
+
+    def remember(self, embedding: Tensor, logits: Tensor, presence: Tensor) -> Tensor:
+        """See `MemoryEncoder`."""
+        return cast(Tensor, self.memory_encoder(embedding, logits, presence))
+
+    def seed(self, embedding: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory (1, h·w, M) and pointer (1, C) of a mask (1, S, S): see `SeedEncoder`."""
+        return cast(tuple[Tensor, Tensor], self.seed_encoder(embedding, mask))
 
     @property
     def device(self) -> torch.device:
@@ -125,9 +149,9 @@ class PromptDecoder(nn.Module):
         """
         tokens = self.prompts(points, labels)
         present = labels >= NO_POINT
-        image = embedding + self.nothing
-        logits, iou, _, presence = self.decoder(image, middle, fine, tokens, present)
-        return logits[:, 1:].float(), iou[:, 1:].float(), presence.float()
+        decided = self.decoder(embedding + self.nothing, tokens, present)
+        logits = self.decoder.paint(decided, middle, fine)
+        return logits[:, 1:].float(), decided.iou[:, 1:].float(), decided.presence.float()
 
 
 class TrackDecoder(nn.Module):
@@ -154,10 +178,14 @@ class TrackDecoder(nn.Module):
             In float32: logits (n, S/4, S/4) of the candidate with the best predicted IoU,
             that IoU (n, 1), the pointer (n, C), and the logit that the object is there (n, 1).
         """
-        return cast(
-            tuple[Tensor, Tensor, Tensor, Tensor],
-            self.head(conditioned + self.blank, middle, fine),
-        )
+        decided, best, pointer = self.head(conditioned + self.blank)
+        there = decided.presence > 0
+        logits = self.head.decoder.paint(decided, middle, fine)
+        plane = best[:, :, None, None].expand(-1, -1, *logits.shape[2:])
+        chosen = logits.gather(1, plane).squeeze(1).float()
+        chosen = torch.where(there.unsqueeze(2), chosen, NO_OBJECT)
+        iou = decided.iou.gather(1, best)
+        return chosen, iou.float(), pointer.float(), decided.presence.float()
 
 
 class MemoryEncoder(nn.Module):
@@ -211,12 +239,11 @@ class SeedEncoder(nn.Module):
         self.downsample = network.mask_downsample
         self.embed = network.prompt_encoder.mask_embed
 
-    def forward(
-        self, embedding: Tensor, middle: Tensor, fine: Tensor, masks: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Take in n objects; features as `ImageEncoder` gives them.
+    def forward(self, embedding: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Take in n objects.
 
         Args:
+            embedding: (1, C, h, w), of `ImageEncoder`.
             masks: (n, S, S) float32, 0 or 1.
 
         Returns:
@@ -224,11 +251,11 @@ class SeedEncoder(nn.Module):
         """
         given = masks[:, None]
         dense = self.embed(self.downsample(given.to(embedding.dtype)))
-        _, _, pointer, _ = self.head(embedding + dense, middle, fine)
+        _, _, pointer = self.head(embedding + dense)
         there = masks.flatten(1).amax(1, keepdim=True) > 0
-        pointer = torch.where(there, pointer, self.head.no_pointer.float())
+        pointer = torch.where(there, pointer, self.head.no_pointer)
         memory = self.memory.remember(embedding, given, there.float() * 2 - 1)
-        return memory, pointer
+        return memory, pointer.float()
 
 
 class _PointerHead(nn.Module):
@@ -244,21 +271,15 @@ class _PointerHead(nn.Module):
         self.register_buffer("no_point", network.prompt_encoder.not_a_point_embed.weight.detach())
         self.register_buffer("no_pointer", network.no_object_pointer.detach())
 
-    def forward(
-        self, image: Tensor, middle: Tensor, fine: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Decided, Tensor, Tensor]:
+        """The decision, its best candidate (n, 1) of the last three, and the pointer (n, C)."""
         # A prompt of no point at all is two NO_POINTs.
-        prompts = self.no_point.expand(image.shape[0], 2, -1)
-        logits, iou, tokens, presence = self.decoder(image, middle, fine, prompts, None)
-        iou, best = iou[:, 1:].float().max(1, keepdim=True)
-        row = best.unsqueeze(2) + 1
-        token = tokens.gather(1, row.expand(-1, -1, tokens.shape[2])).squeeze(1)
-        plane = row.unsqueeze(3).expand(-1, -1, *logits.shape[2:])
-        chosen = logits.gather(1, plane).squeeze(1).float()
-        there = presence > 0
-        pointer = torch.where(there, self.project(token), self.no_pointer)
-        chosen = torch.where(there.unsqueeze(2), chosen, NO_OBJECT)
-        return chosen, iou, pointer.float(), presence.float()
+        decided = self.decoder(image, self.no_point.expand(image.shape[0], 2, -1), None)
+        best = decided.iou[:, 1:].argmax(1, keepdim=True) + 1
+        row = best.unsqueeze(2).expand(-1, -1, decided.tokens.shape[2])
+        token = decided.tokens.gather(1, row).squeeze(1)
+        pointer = torch.where(decided.presence > 0, self.project(token), self.no_pointer)
+        return decided, best, pointer
 
 
 def _image_positions(network: Any) -> Tensor:
@@ -353,7 +374,14 @@ def _chooses_among_candidates(config: Any) -> bool:
 
 def selftest_video_model(seed: int = 0) -> Sam2VideoModel:
     """transformers' own small video model (128×128) with seeded random weights."""
-    network = Sam2VideoModel(_selftest_config())
+    return with_seeded_weights(Sam2VideoModel(_selftest_config()), seed)
+
+
+def with_seeded_weights(network: Sam2VideoModel, seed: int = 0) -> Sam2VideoModel:
+    """The network, in eval mode, its weights replaced by lively ones from NumPy's generator.
+
+    Lively: unlike in transformers' initialisation nothing is zero, and objects are seen.
+    """
     rng = np.random.default_rng(seed)
     state = {
         name: random_like(name, value.shape, rng) for name, value in network.state_dict().items()

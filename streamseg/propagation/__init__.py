@@ -71,6 +71,10 @@ def build(config: PropagationConfig) -> Propagator:
         from streamseg.propagation.neural import NeuralPropagator
 
         return NeuralPropagator.from_config(config.xmem)
+    if config.backend == "sam2":
+        from streamseg.propagation.sam2 import Sam2Propagator
+
+        return Sam2Propagator.from_config(config.sam2)
     from streamseg.propagation.flow import FlowPropagator
 
     return FlowPropagator(config.flow)

@@ -96,8 +96,7 @@ def test_memory_attention_is_theirs_at_any_fill(ours, theirs, features, frames, 
     ages = torch.tensor([[0, *range(1, frames), *[-1] * (7 - frames)]])
     held = 2 * frames
     since = torch.tensor([[40, *range(1, held), *[-1] * (16 - held)]])
-    for layer in ours.memory_attention.layers:
-        layer.own.rows = layer.bank.rows = rows
+    ours.memory_attention.compare(rows)
     got = ours.memory_attention(features[0], memory, ages, pointers, since)
     expected = attended(
         theirs, memory[0, :frames], ages[0, :frames].tolist(), pointers[0, :held],
@@ -164,7 +163,7 @@ def test_an_object_that_is_not_there_is_remembered_as_such(ours, theirs, feature
 @torch.no_grad()
 def test_a_given_mask_is_remembered_as_theirs(ours, theirs, features, mask) -> None:
     embedding, middle, fine = features
-    memory, pointer = ours.seed_encoder(embedding, middle, fine, mask)
+    memory, pointer = ours.seed_encoder(embedding, mask)
     expected = theirs._use_mask_as_output(embedding, [fine, middle], mask[None])
     flat = embedding.flatten(2).permute(2, 0, 1)
     score = expected.object_score_logits[0]

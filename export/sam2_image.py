@@ -1,0 +1,92 @@
+"""SAM2's image predictor in parts that export: the image encoder, and prompts to masks.
+
+The encoder serves video as well, so its embedding is the plain one. What callers hold (picture,
+prompts, logits, scores) is float32 in every precision; features are in that of the export.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from streamseg.export.part import Part
+from torch import Tensor
+from torch.nn import functional as F
+
+from streamseg.nets.sam2_decoder import ABSENT, BOX_END, BOX_START, NEGATIVE, NO_POINT, POSITIVE
+from streamseg.nets.sam2_video import ImageEncoder, PromptDecoder
+
+if TYPE_CHECKING:
+    from transformers import Sam2Model
+
+FEATURES = ("embedding", "middle", "fine")
+_EXACT = frozenset(("image", "points", "logits", "iou", "presence"))
+_FIXED_POINTS = 3
+"""Two corners of a box, and the NO_POINT that ends every prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sam2ImageShapes:
+    """What is static in an exported image predictor, besides the network's own picture size.
+
+    Attributes:
+        objects: Buckets: one prompt decoder for each count.
+        points: Positive and negative points that a prompt has room for beside its box.
+    """
+
+    objects: tuple[int, ...] = (1, 2, 4, 8, 16)
+    points: int = 5
+
+
+def parts(network: Sam2Model, shapes: Sam2ImageShapes) -> list[Part]:
+    """Every part of `network` at these shapes; example inputs are seeded, and plausible."""
+    encoder = ImageEncoder(network).eval()
+    decoder = PromptDecoder(network).eval()
+    first = encoder_part(encoder, decoder.prompts.size)
+    features = run_features(encoder, first.inputs["image"])
+    return [first, *(_decoder_part(decoder, features, shapes, n) for n in shapes.objects)]
+
+
+def encoder_part(encoder: ImageEncoder, size: int) -> Part:
+    """The image encoder on a picture with edges, (1, 3, size, size)."""
+    random = torch.Generator().manual_seed(0)
+    coarse = torch.randn((1, 3, 8, 8), generator=random)
+    image = F.interpolate(coarse, (size, size)) + 0.1 * torch.randn(
+        (1, 3, size, size), generator=random
+    )
+    return Part("sam2_image_encoder", encoder, {"image": image}, FEATURES, _EXACT)
+
+
+def run_features(encoder: ImageEncoder, image: Tensor) -> dict[str, Tensor]:
+    """The features of `image`, by name, as example inputs of other parts."""
+    with torch.no_grad():  # not in inference mode: such tensors cannot be exported
+        return {name: t.cpu() for name, t in zip(FEATURES, encoder(image), strict=True)}
+
+
+def _decoder_part(
+    decoder: PromptDecoder, features: dict[str, Tensor], shapes: Sam2ImageShapes, count: int
+) -> Part:
+    points, labels = _prompts(decoder.prompts.size, shapes.points, count)
+    inputs = {**features, "points": points, "labels": labels}
+    name = f"sam2_prompt_decoder_n{count}"
+    return Part(name, decoder, inputs, ("logits", "iou", "presence"), _EXACT)
+
+
+def _prompts(size: int, room: int, count: int) -> tuple[Tensor, Tensor]:
+    """Boxes side by side with a point inside, one outside as far as there is room, and gaps."""
+    points = torch.zeros(count, room + _FIXED_POINTS, 2)
+    labels = torch.full((count, room + _FIXED_POINTS), ABSENT)
+    for row in range(count):
+        left = size * (row + 0.1) / count
+        right = size * (row + 0.9) / count
+        known = [
+            (left, 0.2 * size, BOX_START),
+            (right, 0.8 * size, BOX_END),
+            (0.0, 0.0, NO_POINT),
+            ((left + right) / 2, 0.5 * size, POSITIVE),
+            (left, 0.1 * size, NEGATIVE),
+        ][: room + _FIXED_POINTS]
+        table = torch.tensor(known)
+        points[row, : len(known)], labels[row, : len(known)] = table[:, :2], table[:, 2].long()
+    return points, labels
