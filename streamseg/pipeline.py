@@ -146,7 +146,8 @@ class StreamSegmenter:
             yield from run.results(sinks, query or "", max_frames)
 
     def set_query(self, text: str) -> None:
-        """Look for something else from the next frame on. Targets added by hand stay.
+        """Look for something else from the next frame on; the query in force changes nothing.
+        Targets added by hand stay.
 
         Raises:
             QueryError: An empty or over-long query.
@@ -187,6 +188,7 @@ class StreamSegmenter:
         run.close()
         self._summary = run.summary()
         self._run = None
+        self._inbox.take()  # what came too late is not the next run's
         self._propagator.reset()
         self._propagator.remove(self._propagator.ids)
 
@@ -314,7 +316,7 @@ class _Run:
     def _take_requests(self, frame: Frame) -> None:
         """Do what other threads asked for, and end what was lost for too long."""
         query, targets, removed = self._inbox.take()
-        if query is not None:
+        if query is not None and (self._query is None or query.text != self._query.text):
             self._query = query
             self._dialogue.cancel()
             self._watch = KeyframeWatch(self._config, query.text)

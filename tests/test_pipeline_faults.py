@@ -114,6 +114,17 @@ def test_a_click_about_a_picture_of_another_size_breaks_nothing(
     assert results[-1].masks.labels.shape == (90, 160)
 
 
+def test_a_click_that_came_too_late_is_not_the_next_runs(classical: StreamSegmenter) -> None:
+    for _ in classical.run(ListSource(frames_of(2))):
+        pass
+    run = classical.run(ListSource(frames_of(2)))
+    next(run)
+    next(run)
+    classical.add_target(box_of(truth(1)))
+    assert list(run) == []
+    assert [r.masks.objects for r in classical.run(ListSource(frames_of(3)))] == [()] * 3
+
+
 # Odd calls -------------------------------------------------------------------------------------
 
 
@@ -142,6 +153,17 @@ def test_a_query_that_nobody_can_read_is_refused(classical: StreamSegmenter, tex
 @pytest.mark.parametrize("text", ["l'objet doré", "红色的杯子", "the\tmug\nleft", "🔴 \x1b[31m"])
 def test_a_query_in_any_script_runs(classical: StreamSegmenter, text: str) -> None:
     assert len(list(classical.run(ListSource(frames_of(3)), text))) == 3
+
+
+def test_the_same_query_again_and_again_is_one_query() -> None:
+    """A robot's control loop may set it on every turn."""
+    segmenter = StreamSegmenter.from_config("classical", ["reasoning.delay_s=0.5"])
+    results = []
+    for result in segmenter.run(ListSource(frames_of(40)), TEXT):
+        segmenter.set_query(f" {TEXT} ")
+        results.append(result)
+    assert results[-1].state is TrackState.TRACKING
+    assert segmenter.summary()["groundings_total"] == 1
 
 
 def test_results_do_not_change_behind_each_other(classical: StreamSegmenter) -> None:

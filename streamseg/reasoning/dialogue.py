@@ -100,10 +100,13 @@ class Dialogue:
     def ready(self) -> bool:
         """Asking now makes sense: nothing is in flight and the reasoner is there to be asked.
 
-        By the time a reasoner that is being started could answer, a newer frame is a better one
-        to ask about; virtual time, which stands still meanwhile, asks at once.
+        By the time a reasoner that is being started, or is busy with a question given up, could
+        answer, a newer frame is a better one to ask about; virtual time, which stands still
+        meanwhile, asks at once.
         """
-        return not self.waiting and (self._clock.virtual or self._worker.state == "ready")
+        if self.waiting or self._clock.virtual:
+            return not self.waiting
+        return self._worker.state == "ready" and self._worker.idle
 
     def start(self) -> None:
         """Start the reasoner's process and return at once."""

@@ -118,6 +118,11 @@ class ReasoningWorker:
             return self._wanted is not None or self._reply is not None
 
     @property
+    def idle(self) -> bool:
+        """Nothing is being computed, not even an answer that nobody wants any more."""
+        return self._running is None
+
+    @property
     def pid(self) -> int | None:
         """The process's id while there is one, for telemetry."""
         process = self._process
