@@ -20,7 +20,7 @@ class Source:
     """A network to export.
 
     Attributes:
-        name: "xmem" or "sam2_image".
+        name: "xmem", "sam2_image" or "sam2_video".
         network: In float32, on the CPU; its hash goes into the manifest.
         part_names: Of all its parts.
         make: Makes one of them.
@@ -45,6 +45,8 @@ def sources(config: Config) -> list[Source]:
     found = []
     if config.propagation.backend == "xmem":
         found.append(_xmem(config))
+    if config.propagation.backend == "sam2":
+        found.append(_sam2_video(config))
     if config.segmentation.backend == "sam2":
         found.append(_sam2_image(config))
     if not found:
@@ -106,8 +108,19 @@ def _sam2_image(config: Config) -> Source:
     from streamseg.export import sam2_image
 
     network = weights.load_sam2(config.segmentation.sam2.checkpoint, "cpu", "float32")
-    made = {part.name: part for part in sam2_image.parts(network, sam2_image.Sam2ImageShapes())}
-    return Source("sam2_image", network, tuple(made), made.__getitem__)
+    maker = sam2_image.Sam2ImageParts(network, sam2_image.Sam2ImageShapes())
+    return Source("sam2_image", network, maker.names, maker.make)
+
+
+def _sam2_video(config: Config) -> Source:
+    from streamseg.export import sam2_video
+
+    sam2 = config.propagation.sam2
+    network = weights.load_sam2_video(sam2.checkpoint, "cpu")
+    shapes = sam2_video.Sam2VideoShapes(sam2.engine.objects, sam2.bank_frames, sam2.query_rows)
+    maker = sam2_video.Sam2VideoParts(network, shapes.rows)
+    keys = {sam2_video.part_name(*key): key for key in sam2_video.part_keys(network, shapes)}
+    return Source("sam2_video", network, tuple(keys), lambda name: maker.make(*keys[name]))
 
 
 def names_of(picked: Sequence[tuple[Source, list[str]]]) -> Iterator[str]:

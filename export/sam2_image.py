@@ -7,6 +7,7 @@ prompts, logits, scores) is float32 in every precision; features are in that of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,38 +40,65 @@ class Sam2ImageShapes:
     points: int = 5
 
 
+class Sam2ImageParts:
+    """Makes parts one by one; example inputs are seeded, and plausible.
+
+    Args:
+        network: In any precision, on the CPU; its layers are wrapped, not copied.
+        shapes: Static shapes.
+    """
+
+    def __init__(self, network: Sam2Model, shapes: Sam2ImageShapes) -> None:
+        self._encoder = ImageEncoder(network).eval()
+        self._decoder = PromptDecoder(network).eval()
+        self._points = shapes.points
+        self._counts = {f"sam2_image_decoder_n{count}": count for count in shapes.objects}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of every part."""
+        return ("sam2_image_encoder", *self._counts)
+
+    def make(self, name: str) -> Part:
+        """The part of that name."""
+        if name not in self._counts:
+            return encoder_part(name, self._encoder, self._size)
+        points, labels = _prompts(self._size, self._points, self._counts[name])
+        inputs = {**self._features, "points": points, "labels": labels}
+        return Part(name, self._decoder, inputs, ("logits", "iou", "presence"), _EXACT)
+
+    @property
+    def _size(self) -> int:
+        return self._decoder.prompts.size
+
+    @cached_property
+    def _features(self) -> dict[str, Tensor]:
+        return run_features(self._encoder, example_picture(self._size))
+
+
 def parts(network: Sam2Model, shapes: Sam2ImageShapes) -> list[Part]:
-    """Every part of `network` at these shapes; example inputs are seeded, and plausible."""
-    encoder = ImageEncoder(network).eval()
-    decoder = PromptDecoder(network).eval()
-    first = encoder_part(encoder, decoder.prompts.size)
-    features = run_features(encoder, first.inputs["image"])
-    return [first, *(_decoder_part(decoder, features, shapes, n) for n in shapes.objects)]
+    """Every part of `network` at these shapes."""
+    maker = Sam2ImageParts(network, shapes)
+    return [maker.make(name) for name in maker.names]
 
 
-def encoder_part(encoder: ImageEncoder, size: int) -> Part:
-    """The image encoder on a picture with edges, (1, 3, size, size)."""
+def encoder_part(name: str, encoder: ImageEncoder, size: int) -> Part:
+    """The image encoder on `example_picture`."""
+    return Part(name, encoder, {"image": example_picture(size)}, FEATURES, _EXACT)
+
+
+def example_picture(size: int) -> Tensor:
+    """(1, 3, size, size): flat areas with edges between them, and some grain."""
     random = torch.Generator().manual_seed(0)
     coarse = torch.randn((1, 3, 8, 8), generator=random)
-    image = F.interpolate(coarse, (size, size)) + 0.1 * torch.randn(
-        (1, 3, size, size), generator=random
-    )
-    return Part("sam2_image_encoder", encoder, {"image": image}, FEATURES, _EXACT)
+    grain = torch.randn((1, 3, size, size), generator=random)
+    return F.interpolate(coarse, (size, size)) + 0.1 * grain
 
 
 def run_features(encoder: ImageEncoder, image: Tensor) -> dict[str, Tensor]:
     """The features of `image`, by name, as example inputs of other parts."""
     with torch.no_grad():  # not in inference mode: such tensors cannot be exported
         return {name: t.cpu() for name, t in zip(FEATURES, encoder(image), strict=True)}
-
-
-def _decoder_part(
-    decoder: PromptDecoder, features: dict[str, Tensor], shapes: Sam2ImageShapes, count: int
-) -> Part:
-    points, labels = _prompts(decoder.prompts.size, shapes.points, count)
-    inputs = {**features, "points": points, "labels": labels}
-    name = f"sam2_prompt_decoder_n{count}"
-    return Part(name, decoder, inputs, ("logits", "iou", "presence"), _EXACT)
 
 
 def _prompts(size: int, room: int, count: int) -> tuple[Tensor, Tensor]:

@@ -14,12 +14,12 @@ from typing import Literal
 
 import torch
 from streamseg.export.part import Part
-from streamseg.export.sam2_image import encoder_part, run_features
+from streamseg.export.sam2_image import encoder_part, example_picture, run_features
 from torch import Tensor
 
 from streamseg.nets.sam2_video import Sam2Video
 
-Kind = Literal["image_encoder", "seed", "attention", "track", "memory"]
+Kind = Literal["encoder", "seed", "attention", "track", "memory"]
 _EXACT = frozenset(("image", "masks", "logits", "iou", "presence", "pointers", "pointer"))
 
 
@@ -49,7 +49,7 @@ def part_keys(network: Sam2Video, shapes: Sam2VideoShapes) -> list[tuple[Kind, i
         raise ValueError(
             f"expected banks of up to {network.memory_frames} frames, got {shapes.frames}"
         )
-    keys: list[tuple[Kind, int, int]] = [("image_encoder", 1, 0), ("seed", 1, 0)]
+    keys: list[tuple[Kind, int, int]] = [("encoder", 1, 0), ("seed", 1, 0)]
     for count in shapes.objects:
         keys += [("attention", count, frames) for frames in shapes.frames]
         keys += [("track", count, 0), ("memory", count, 0)]
@@ -63,10 +63,10 @@ def parts(network: Sam2Video, shapes: Sam2VideoShapes) -> list[Part]:
 
 
 def part_name(kind: Kind, objects: int = 1, frames: int = 0) -> str:
-    """The name of a part: such as sam2_attention_n2_f7."""
-    if kind in {"image_encoder", "seed"}:
-        return f"sam2_{kind}"
-    return f"sam2_{kind}_n{objects}" + (f"_f{frames}" if frames else "")
+    """The name of a part: such as sam2_video_attention_n2_f7."""
+    if kind in {"encoder", "seed"}:
+        return f"sam2_video_{kind}"
+    return f"sam2_video_{kind}_n{objects}" + (f"_f{frames}" if frames else "")
 
 
 class Sam2VideoParts:
@@ -84,13 +84,19 @@ class Sam2VideoParts:
     def make(self, kind: Kind, count: int = 1, frames: int = 0) -> Part:
         """One part, for `count` objects and, if it is the attention, a bank of `frames`."""
         makers: dict[Kind, Callable[[], Part]] = {
-            "image_encoder": lambda: encoder_part(self._network.image_encoder, self._network.size),
+            "encoder": self._encoder,
             "seed": self._seed,
             "attention": lambda: self._attention(count, frames),
             "track": lambda: self._track(count),
             "memory": lambda: self._memory(count),
         }
         return makers[kind]()
+
+    def _encoder(self) -> Part:
+        part: Part = encoder_part(
+            part_name("encoder"), self._network.image_encoder, self._network.size
+        )
+        return part
 
     def _seed(self) -> Part:
         masks = (self._discs(1, self._network.size) > 0).float()
@@ -142,10 +148,9 @@ class Sam2VideoParts:
 
     @cached_property
     def _features(self) -> dict[str, Tensor]:
-        image: Tensor = encoder_part(self._network.image_encoder, self._network.size).inputs[
-            "image"
-        ]
-        return run_features(self._network.image_encoder, image.to(self._network.device))
+        image = example_picture(self._network.size).to(self._network.device)
+        features: dict[str, Tensor] = run_features(self._network.image_encoder, image)
+        return features
 
     @cached_property
     def _one_memory(self) -> Tensor:

@@ -75,7 +75,7 @@ class Sam2OnEngines:
 
     def look(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Sam2Video.look`."""
-        out = self._find("image_encoder", 1, 0).run({"image": image.contiguous()})
+        out = self._find("encoder", 1, 0).run({"image": image.contiguous()})
         return out["embedding"], out["middle"], out["fine"]
 
     def attend(self, embedding: Tensor, bank: Sequence[Tensor]) -> Tensor:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from streamseg.config import EngineConfig
 from streamseg.engines import Engine
+from streamseg.engines.buckets import padded, turns
 from streamseg.engines.torch import XMem, aggregate
 
 Find = Callable[[str, int | None, tuple[int, int]], Engine]
@@ -121,14 +121,14 @@ class XMemOnEngines:
     ) -> list[Tensor]:
         """Run a part over all objects, in as few turns as the buckets allow."""
         total = len(next(iter(own.values())))
-        turns = []
-        for start, count, bucket in _turns(total, self._buckets):
-            padded = {n: _padded(t[start : start + count], bucket) for n, t in own.items()}
-            out = self._find(kind, bucket, size).run({**shared, **padded})
-            turns.append([out[name][:count] for name in outputs])
-        if len(turns) == 1:
-            return turns[0]
-        return [torch.cat(parts) for parts in zip(*turns, strict=True)]
+        taken = []
+        for start, count, bucket in turns(total, self._buckets):
+            rows = {n: padded(t[start : start + count], bucket) for n, t in own.items()}
+            out = self._find(kind, bucket, size).run({**shared, **rows})
+            taken.append([out[name][:count] for name in outputs])
+        if len(taken) == 1:
+            return taken[0]
+        return [torch.cat(parts) for parts in zip(*taken, strict=True)]
 
 
 def on_engines(network: XMem, config: EngineConfig, cache: Path, top_k: int) -> XMemOnEngines:
@@ -144,25 +144,6 @@ def on_engines(network: XMem, config: EngineConfig, cache: Path, top_k: int) -> 
 
     made: XMemOnEngines = XMemEngines(network, config, cache, top_k).network()
     return made
-
-
-def _turns(total: int, buckets: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Start, count and bucket of each turn; buckets in ascending order."""
-    if not buckets:
-        return [(0, total, total)]
-    turns = []
-    for start in range(0, total, buckets[-1]):
-        count = min(buckets[-1], total - start)
-        turns.append((start, count, next(b for b in buckets if b >= count)))
-    return turns
-
-
-def _padded(tensor: Tensor, count: int) -> Tensor:
-    """(n, …) to (count, …) with zeros."""
-    missing = count - len(tensor)
-    if not missing:
-        return tensor.contiguous()
-    return F.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, missing))
 
 
 def _size(image: Tensor) -> tuple[int, int]:

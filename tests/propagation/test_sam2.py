@@ -283,8 +283,8 @@ def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network, theirs, f
     told = propagator.engines()
     assert set(told["parts"].values()) == {family}
     assert sorted(told["parts"]) == [
-        "sam2_attention_n2_f3", "sam2_attention_n2_f7", "sam2_image_encoder",
-        "sam2_memory_n2", "sam2_seed", "sam2_track_n2",
+        "sam2_video_attention_n2_f3", "sam2_video_attention_n2_f7", "sam2_video_encoder",
+        "sam2_video_memory_n2", "sam2_video_seed", "sam2_video_track_n2",
     ]  # fmt: skip
 
 
