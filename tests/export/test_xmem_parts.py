@@ -1,4 +1,4 @@
-"""XMem in parts: each the network's own answer, in torch, on ONNX Runtime, and as TensorRT plans."""
+"""XMem in parts: the network's own answers in torch and ONNX Runtime, and TensorRT plans."""
 
 import pytest
 import torch
