@@ -58,4 +58,5 @@ def test_the_wait_is_never_longer_than_the_longest_configured(
             restarts.crashed(now_s)
         else:
             restarts.answered()
-        assert 0 <= restarts.wait_s(now_s) <= max(CONFIG.degraded_retry_s, CONFIG.restart_cap_s)
+        longest_s = max(CONFIG.degraded_retry_s, CONFIG.restart_cap_s)
+        assert 0 <= restarts.wait_s(now_s) <= longest_s + 1e-6  # sums of floats round
