@@ -1,0 +1,110 @@
+"""XMem's loop on engines: the plain network's masks, whatever the counts and the buckets."""
+
+import logging
+
+import pytest
+import torch
+from streamseg.export.xmem_engines import XMemEngines
+
+from streamseg.config import EngineConfig, MemoryConfig
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.errors import EngineError
+from streamseg.nets.xmem import selftest_xmem
+from streamseg.propagation.xmem import XMemPropagator
+
+MEMORY = MemoryConfig(mem_every=2, top_k=8)
+HEIGHT, WIDTH = 48, 80
+
+
+@pytest.fixture(scope="module")
+def network():
+    return selftest_xmem()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("engines")
+
+
+def engines(network, cache, **settings):
+    return XMemEngines(network, EngineConfig(**settings), cache, MEMORY.top_k)
+
+
+def run(network, objects, steps=5):
+    """(steps, objects + 1, H, W): a picture that shifts, an object more on the third."""
+    generator = torch.Generator().manual_seed(1)
+    wide = torch.randn((3, HEIGHT, WIDTH + steps), generator=generator)
+    masks = torch.zeros((objects + 1, HEIGHT, WIDTH))
+    for index in range(objects + 1):
+        masks[index, 4 + 3 * index : 20 + 3 * index, 4 + 12 * index : 14 + 12 * index] = 1
+    propagator = XMemPropagator(network, MEMORY)
+    out = []
+    for step in range(steps):
+        image = wide[:, :, step : step + WIDTH]
+        given = {0: masks[:objects], 2: masks[objects:]}.get(step)
+        ids = {0: range(1, objects + 1), 2: [objects + 1]}.get(step)
+        result = propagator.step(image, given, ids)
+        out.append(
+            torch.cat((result, result.new_zeros(objects + 2 - len(result), *result.shape[1:])))
+        )
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"channels_last": True}, {"channels_last": True, "objects": (2,)}]
+)
+def test_torch_options_change_nothing(network, cache, settings):
+    made = engines(network, cache, **settings)
+    torch.testing.assert_close(run(made.network(), 3), run(network, 3), rtol=0, atol=1e-4)
+    assert set(made.summary()["parts"].values()) == {"torch"}
+
+
+def test_onnx_runtime_pads_to_a_bucket_and_takes_many_in_turns(network, cache):
+    """Three, then four objects over engines for two: two turns, the second padded at first."""
+    made = engines(network, cache, family="onnxruntime", objects=(2,))
+    torch.testing.assert_close(run(made.network(), 3), run(network, 3), rtol=0, atol=1e-4)
+    assert made.summary()["parts"] == {
+        "xmem_key": "onnxruntime",
+        "xmem_value_deep_n2": "onnxruntime",
+        "xmem_decode_n2": "onnxruntime",
+    }
+    assert made.summary()["refused"] == {}
+    assert len(list(cache.glob("*.onnx"))) == 3
+
+
+def test_bfloat16_is_near(network, cache):
+    made = engines(network, cache, precision="bf16")
+    difference = (run(made.network(), 2) - run(network, 2)).abs().max()
+    assert 1e-5 < difference < 0.1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may take what this one refuses")
+def test_another_family_stands_in_only_where_config_allows_and_never_silently(
+    network, cache, caplog
+):
+    wanted = {"family": "tensorrt-rtx", "objects": (2,)}
+    strict = engines(network, cache, **wanted).network()
+    with pytest.raises(EngineError, match="xmem_key: expected an NVIDIA GPU for tensorrt-rtx"):
+        run(strict, 1)
+
+    with caplog.at_level(logging.WARNING):
+        made = engines(network, cache, **wanted, fallback=("onnxruntime",))
+        torch.testing.assert_close(run(made.network(), 1), run(network, 1), rtol=0, atol=1e-4)
+    assert "xmem_key runs on onnxruntime instead: tensorrt-rtx: xmem_key" in caplog.text
+    summary = made.summary()
+    assert summary["asked"] == "tensorrt-rtx"
+    assert summary["parts"]["xmem_key"] == "onnxruntime"
+    assert "expected an NVIDIA GPU" in summary["refused"]["xmem_key"][0]
+
+
+def test_a_folder_without_a_fitting_part_is_an_error_that_says_so(network, cache, tmp_path):
+    made = engines(network, cache, family="onnxruntime", folder=str(tmp_path))
+    with pytest.raises(EngineError, match=r"xmem_key: expected onnx in fp32 .* found 0"):
+        run(made.network(), 1)
+
+
+def test_engines_are_made_once(network, cache):
+    made = engines(network, cache, family="onnxruntime", objects=(2,))
+    first = made.find("key", None, (HEIGHT, WIDTH))
+    assert isinstance(first, OnnxRuntimeEngine)
+    assert made.find("key", None, (HEIGHT, WIDTH)) is first
