@@ -317,7 +317,7 @@ class _Run:
         """Do what other threads asked for, and end what was lost for too long."""
         query, targets, removed = self._inbox.take()
         if query is not None and (self._query is None or query.text != self._query.text):
-            self._query = query
+            self._query, self._tracks.query_id = query, query.id
             self._dialogue.cancel()
             self._watch = KeyframeWatch(self._config, query.text)
         if removed:

@@ -31,7 +31,7 @@ STAGE_EXTRAS = {
 
 KNOWS_SEVERAL_STAGES = {"pipeline", "offline", "benchmarks"}
 """The two loops; and benchmarks, which also measure stages one by one."""
-KNOWS_NETS = {"weights", "nets", "engines.torch", "export", "training"}
+KNOWS_NETS = {"weights", "nets", "engines.torch", "export", "training", "benchmarks"}
 OPTIONAL = {
     "torch",
     "transformers",

@@ -94,6 +94,9 @@ class TrackBook:
         self._next_id = 1
         self._updates = 0
         self.grounded_ns: int | None = None
+        self.query_id: int | None = None
+        """The query in force. What only an older one named is shown as uncertain until an answer
+        says whether the new one means it too."""
 
     def __len__(self) -> int:
         return len(self._tracks)
@@ -231,9 +234,15 @@ class TrackBook:
     def _judge(self, track: Track) -> TrackState:
         if track.box is None or track.score < self._config.lost_score:
             return TrackState.LOST
-        if track.score < self._config.uncertain_score:
+        if track.score < self._config.uncertain_score or self._outdated(track):
             return TrackState.UNCERTAIN
         return TrackState.TRACKING
+
+    def _outdated(self, track: Track) -> bool:
+        named_for = track.query_id
+        return (
+            not track.held and None not in (named_for, self.query_id) and named_for != self.query_id
+        )
 
     def _learn(self, track: Track, frame: Frame, mask: Mask | None) -> None:
         due = track.look is None or (self._updates + track.id) % _LEARN_EVERY == 0

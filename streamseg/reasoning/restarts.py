@@ -11,7 +11,7 @@ class Restarts:
     """Counts crashes; times are seconds on any clock that only grows.
 
     The waits double from `restart_s` to `restart_cap_s`. `crash_limit` crashes within
-    `crash_window_s` mean degraded: the next try is `degraded_retry_s` away, and if that fails
+    `crash_window_s`, or in a row, mean degraded: the next try is `degraded_retry_s` away, and if that fails
     before anything was answered, so is the one after it.
     """
 
@@ -43,6 +43,9 @@ class Restarts:
         self._crashes.append(now_s)
         full = len(self._crashes) == config.crash_limit
         if full and now_s - self._crashes[0] <= config.crash_window_s:
+            self._degraded = True
+        if self._in_a_row >= config.crash_limit:
+            # One that hangs on every question needs longer than the window to fail so often.
             self._degraded = True
         if self._degraded:
             wait_s = config.degraded_retry_s

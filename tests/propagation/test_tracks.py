@@ -157,6 +157,18 @@ def test_a_new_query_ends_what_it_does_not_name() -> None:
     assert [track.query_id for track in world.book.tracks] == [2]
 
 
+def test_what_an_older_query_named_is_uncertain_until_an_answer_comes() -> None:
+    world = World()
+    world.answer(LEFT, query=1)
+    world.answer(RIGHT, query=None)
+    world.book.query_id = 2
+    world.see({1: LEFT, 2: RIGHT}, {})
+    assert world.states() == {1: TrackState.UNCERTAIN, 2: TrackState.TRACKING}
+    world.answer(LEFT, query=2)
+    world.see({1: LEFT, 2: RIGHT}, {})
+    assert world.states() == {1: TrackState.TRACKING, 2: TrackState.TRACKING}
+
+
 def test_no_answer_ends_a_target_pointed_at_by_hand() -> None:
     world = World()
     world.answer(LEFT, query=None)

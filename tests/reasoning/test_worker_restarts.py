@@ -26,12 +26,28 @@ def test_waits_double_and_five_crashes_mean_degraded() -> None:
     assert restarts.degraded
 
 
-def test_slow_crashes_never_degrade_and_their_waits_stop_at_the_cap() -> None:
+def test_slow_crashes_between_answers_never_degrade() -> None:
     restarts = Restarts(CONFIG)
     for count in range(2000):
         restarts.crashed(count * CONFIG.crash_window_s / 2)
-    assert not restarts.degraded
-    assert restarts.wait_s(1999 * CONFIG.crash_window_s / 2) == CONFIG.restart_cap_s
+        assert not restarts.degraded
+        restarts.answered()
+
+
+def test_slow_crashes_in_a_row_degrade_whatever_the_window() -> None:
+    restarts = Restarts(CONFIG)
+    for count in range(CONFIG.crash_limit):
+        assert not restarts.degraded
+        restarts.crashed(count * CONFIG.crash_window_s)
+    assert restarts.degraded
+
+
+def test_the_waits_stop_at_the_cap() -> None:
+    patient = CONFIG.model_copy(update={"crash_limit": 5000})
+    restarts = Restarts(patient)
+    for count in range(2000):
+        restarts.crashed(count * patient.crash_window_s)
+    assert restarts.wait_s(1999 * patient.crash_window_s) == patient.restart_cap_s
 
 
 def test_a_failed_try_keeps_it_degraded_and_an_answer_ends_it() -> None:
