@@ -25,7 +25,7 @@ from streamseg.export.verify_xmem import Clip
 from streamseg.export.xmem_engines import XMemEngines
 
 from streamseg.config import EngineConfig, MemoryConfig
-from streamseg.nets.xmem import XMem
+from streamseg.engines.torch import XMem
 from streamseg.propagation.xmem import Network, XMemPropagator
 
 PLAIN = "eager fp32"

@@ -229,6 +229,8 @@ def _parts(config: Config, families: Report) -> list[Report]:
     rows = []
     if config.propagation.backend == "xmem":
         rows.append(_choice("propagation.xmem", config.propagation.xmem.engine, families))
+    if config.propagation.backend == "sam2":
+        rows.append(_choice("propagation.sam2", config.propagation.sam2.engine, families))
     if config.segmentation.backend == "sam2":
         rows.append(_choice("segmentation.sam2", EngineConfig(), families))
     return rows
