@@ -64,7 +64,8 @@ class SinkRunner:
             lane.put(result)
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        """Let every sink write what it still holds, then finish it; each step gets `close_s`.
+        """Let every sink write what it still holds, then finish it; each step gets `close_s`, and
+        on a file, where nothing may be lost, as long as the sink gets on.
 
         The sinks are closed with `summary` plus "sinks", what each of them wrote and dropped.
         May be called twice.
@@ -73,7 +74,7 @@ class SinkRunner:
             lane.drain()
         deadline_s = time.monotonic() + self._close_s
         for lane in self._lanes:
-            lane.wait_drained(deadline_s)
+            lane.wait_drained(deadline_s, self._close_s)
         complete = {**summary, "sinks": self.summary()}
         for lane in self._lanes:
             lane.finish(complete)
@@ -177,9 +178,14 @@ class _Lane:
             self._draining = True
             self._changed.notify_all()
 
-    def wait_drained(self, deadline_s: float) -> None:
-        if self.alive:
-            self._drained.wait(max(0.0, deadline_s - time.monotonic()))
+    def wait_drained(self, deadline_s: float, patience_s: float) -> None:
+        """Wait until `deadline_s`; on a file, until nothing was written for `patience_s`."""
+        written = self.written
+        while self.alive and (left_s := deadline_s - time.monotonic()) > 0:
+            if self._drained.wait(min(left_s, _STOP_CHECK_S)):
+                return
+            if not self._live and self.written > written:
+                written, deadline_s = self.written, time.monotonic() + patience_s
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         if not self._finishing.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -203,3 +204,23 @@ def test_closing_twice_and_putting_afterwards_do_nothing() -> None:
     assert sink.frames == [0, 1]
     assert sink.summary is not None
     assert sink.summary["frames"] == 2
+
+
+class Slow(Recorder):
+    """Needs longer for what is queued than a sink that stands still is given."""
+
+    def write(self, result: FrameResult) -> None:
+        time.sleep(0.15)
+        super().write(result)
+
+
+def test_a_slow_sink_that_gets_on_loses_nothing_of_a_file() -> None:
+    slow, events = Slow(), list[Event]()
+    runner = SinkRunner([slow], SinksConfig(close_s=0.6), False, events.append)
+    runner.open(INFO, "the mug")
+    for index in range(10):
+        runner.put(make_result(index))
+    runner.close({})
+    assert slow.frames == list(range(10))
+    assert slow.summary is not None
+    assert not events
