@@ -24,6 +24,7 @@ from streamseg.errors import CheckpointError, MissingDependencyError
 from streamseg.nets.sam2 import TWINS, random_like, with_twins
 from streamseg.nets.sam2_decoder import NO_POINT, Decided, MaskDecoder, PromptEncoder
 from streamseg.nets.sam2_memory import MemoryAttention, Positions
+from streamseg.nets.sam2_vision import trunk
 
 try:
     from transformers import Sam2VideoConfig, Sam2VideoModel
@@ -107,7 +108,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.vision = network.vision_encoder
+        self.vision = trunk(network.vision_encoder)
         self.fine, self.middle = network.mask_decoder.conv_s0, network.mask_decoder.conv_s1
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -67,6 +67,15 @@ def test_the_image_features_are_theirs(ours: Sam2Video, theirs: Sam2VideoModel, 
         assert torch.equal(got.flatten(2).permute(2, 0, 1), expected)
 
 
+@torch.no_grad()
+def test_the_image_features_in_bfloat16_are_close(theirs: Sam2VideoModel, features) -> None:
+    """By another attention than in float32."""
+    half = Sam2Video(selftest_video_model()).bfloat16()
+    for got, expected in zip(half.look(noise(1, 3, SIZE, SIZE)), features, strict=True):
+        assert got.dtype == torch.bfloat16
+        assert far(got.float(), expected) < 0.03
+
+
 def attended(
     net: Sam2VideoModel, memory: Tensor, ages: list[int], pointers: Tensor, since: list[int]
 ) -> Tensor:

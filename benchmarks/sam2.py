@@ -1,0 +1,189 @@
+"""SAM2 on engines against SAM2 in plain torch: the image encoder, and memory attention by fill.
+
+The reference is transformers' own model: its image encoder, and its memory attention, which is
+handed exactly the memories that are there. Weights are random; the arithmetic is the same.
+
+python -m streamseg.benchmarks.sam2 --output benchmarks/results/sam2.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from streamseg.benchmarks import machine
+from streamseg.export.onnx import to_model
+from streamseg.export.part import Part
+from streamseg.export.precision import Precision, lower
+from streamseg.export.sam2_video import Sam2VideoParts
+from torch import Tensor
+from transformers import Sam2VideoConfig, Sam2VideoModel
+
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
+from streamseg.engines.torch import TorchEngine
+from streamseg.nets.sam2_video import (
+    Sam2Video,
+    selftest_video_model,
+    with_seeded_weights,
+)
+
+CPU = torch.device("cpu")
+Run = Callable[[], object]
+Clock = Callable[[], float]
+
+
+def race(runs: dict[str, Run], rounds: int, clock: Clock) -> dict[str, float]:
+    """The best of some rounds, in seconds, each round running all in turn: noise hits all alike."""
+    best = dict.fromkeys(runs, float("inf"))
+    with torch.inference_mode():
+        for run in runs.values():
+            run()
+        for _ in range(rounds):
+            for name, run in runs.items():
+                begun = clock()
+                run()
+                best[name] = min(best[name], clock() - begun)
+    return best
+
+
+def on_torch(part: Part, precision: Precision) -> Run:
+    """The part in torch, as it is."""
+    low = lower(part, precision)
+    engine = TorchEngine(part.name, low.module, low.specs, low.outputs, CPU)
+    return lambda: engine.run(low.inputs)
+
+
+def on_onnx_runtime(part: Part, threads: int) -> Run:
+    """The part in ONNX Runtime, float32."""
+    options = OnnxRuntimeOptions(threads=threads)
+    engine = OnnxRuntimeEngine(part.name, to_model(part).SerializeToString(), options)
+    return lambda: engine.run(part.inputs)
+
+
+def encoder(
+    model: Sam2VideoModel, parts: Sam2VideoParts, rounds: int, clock: Clock, threads: int
+) -> dict[str, float]:
+    """Seconds a picture, by what runs the image encoder."""
+    part = parts.make("encoder")
+    image = part.inputs["image"]
+    runs: dict[str, Run] = {
+        "transformers": lambda: model.get_image_features(image),
+        "onnxruntime": on_onnx_runtime(part, threads),
+        "torch bf16": on_torch(part, "bf16"),
+    }
+    return race(runs, rounds, clock)
+
+
+def attention(
+    model: Sam2VideoModel,
+    parts: Sam2VideoParts,
+    fills: Sequence[int],
+    rounds: int,
+    clock: Clock,
+    threads: int,
+) -> dict[int, dict[str, float]]:
+    """Seconds a frame by fill of the bank, by what runs memory attention."""
+    found = {}
+    for fill in fills:
+        part = parts.make("attention", 1, fill)
+        runs: dict[str, Run] = {
+            "transformers": theirs(model, part, fill),
+            "torch": on_torch(part, "fp32"),
+            "onnxruntime": on_onnx_runtime(part, threads),
+            "torch bf16": on_torch(part, "bf16"),
+        }
+        found[fill] = race(runs, rounds, clock)
+    return found
+
+
+def theirs(model: Sam2VideoModel, part: Part, fill: int) -> Run:
+    """transformers' memory attention on `fill` memories and all pointers, nothing empty."""
+    embedding, memory = part.inputs["embedding"], part.inputs["memory"]
+    grid = tuple(embedding.shape[-2:])
+    flat = embedding.flatten(2).permute(2, 0, 1)
+    places = model.vision_encoder.neck.position_encoding(embedding.shape, CPU, torch.float32)
+    spatial = model.memory_encoder.position_encoding((1, model.mem_dim, *grid), CPU, torch.float32)
+    table = model.memory_temporal_positional_encoding
+    with torch.inference_mode():
+        placed = [flatten(spatial) + table[(age or len(table)) - 1] for age in range(fill)]
+        tokens, marks = model._process_object_pointers(
+            part.inputs["since"][0].clamp(min=0).tolist(),
+            list(part.inputs["pointers"][0][:, None]),
+            part.inputs["since"].shape[1],
+            1,
+            model.hidden_dim,
+            CPU,
+        )
+        keys = torch.cat((*memory[0][:, :, None], tokens))
+        positions = torch.cat((*placed, marks))
+    return lambda: model.memory_attention(
+        current_vision_features=flat,
+        current_vision_position_embeddings=flatten(places),
+        memory=keys,
+        memory_posision_embeddings=positions,
+        num_object_pointer_tokens=len(tokens),
+    )
+
+
+def flatten(planes: Tensor) -> Tensor:
+    """(1, C, h, w) to (h·w, 1, C)."""
+    return planes.flatten(2).permute(2, 0, 1)
+
+
+def show(title: str, rows: dict[Any, dict[str, float]]) -> None:
+    """A table of seconds, with the gain over transformers."""
+    names = list(next(iter(rows.values())))
+    table = Table("", *names, title=title)
+    for label, seconds in rows.items():
+        base = seconds["transformers"]
+        cells = [f"{seconds[name]:.3f} s ({base / seconds[name]:.2f}x)" for name in names]
+        table.add_row(str(label), *cells)
+    Console(width=140).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--what", nargs="+", default=["encoder", "attention"])
+    parser.add_argument("--fills", type=int, nargs="+", default=list(range(1, 8)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor time: for a machine that is busy"
+    )
+    parser.add_argument("--small", action="store_true", help="the selftest network: to try it")
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    clock = time.process_time if given.cpu_time else time.perf_counter
+    if given.small:
+        model = selftest_video_model()
+    else:
+        model = with_seeded_weights(Sam2VideoModel(Sam2VideoConfig()))
+    ours = copy.deepcopy(model)  # ours attends differently, and theirs is to stay as it is
+    parts = Sam2VideoParts(Sam2Video(ours), rows=512)
+    figures: dict[str, Any] = {
+        "size": model.config.image_size,
+        "threads": given.threads,
+        "clock": "processor" if given.cpu_time else "wall",
+    }
+    if "encoder" in given.what:
+        seconds = encoder(model, parts, given.rounds, clock, given.threads)
+        show("image encoder", {model.config.image_size: seconds})
+        figures["encoder_s"] = seconds
+    if "attention" in given.what:
+        table = attention(model, parts, given.fills, given.rounds, clock, given.threads)
+        show("memory attention, one object, by frames in the bank", table)
+        figures["attention_s"] = table
+    machine.report("sam2", figures, given.output)
+
+
+if __name__ == "__main__":
+    main()
