@@ -124,6 +124,10 @@ class Provider:
         version = str(load_library(family).__version__)
         if target is None:
             raise EngineError(f"{part.name}: expected an NVIDIA GPU for {family}, found none")
+        if self._device.type != "cuda":
+            raise EngineError(
+                f"{part.name}: expected a CUDA device for {family}, got {self._device}"
+            )
         plan = self._exported(part, family, (target, "current"))
         if plan is None:
             gpu = f"{torch.cuda.get_device_name(self._device)} {target}"
