@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.propagation.affine import chain, level_to_base
 from streamseg.propagation.carry import Carried, Plane, Region, Silhouette
 from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import Picture
@@ -18,6 +19,8 @@ from streamseg.propagation.pictures import Picture
 _RENEW_EVERY = 8
 _RENEW_SHARE = 0.3
 _LEAST_POINTS = 8.0
+_STIFFNESS_PX2 = 40.0
+"""The turn and scale of smaller things than this (mean square radius) are not believed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +54,8 @@ class Anchor:
     def at(self, region: Region) -> Plane:
         """(h, w) float32: the outline over a region of the present picture."""
         inverse = cv2.invertAffineTransform(self.pose)
-        to_source = _level_to_base(self.outline.region, inverted=True)
-        matrix = _chain(_level_to_base(region), inverse, to_source)
+        to_source = level_to_base(self.outline.region, inverted=True)
+        matrix = chain(level_to_base(region), inverse, to_source)
         plane: Plane = cv2.warpAffine(
             self.outline.soft,
             matrix,
@@ -61,16 +64,12 @@ class Anchor:
         )
         return plane
 
-    def follow(self, carried: Carried) -> Anchor:
-        """Move by the similarity that fits the flow inside the silhouette best."""
-        fitted = _fit(carried)
-        if fitted is None:
-            return self
-        step, rigid = fitted
+    def follow(self, step: NDArray[np.float64], rigid: float) -> Anchor:
+        """Move by a (2, 3) similarity to which the share `rigid` of the object keeps."""
         rate = 0.06 if rigid < self.faith else 0.1
         return replace(
             self,
-            pose=_chain(self.pose, step),
+            pose=chain(self.pose, step),
             faith=self.faith + rate * (rigid - self.faith),
         )
 
@@ -103,13 +102,20 @@ class Anchor:
         return replace(self, outline=Silhouette(seen.region, blend), pose=np.eye(2, 3))
 
 
-def _fit(carried: Carried) -> tuple[NDArray[np.float64], float] | None:
+def rigid_step(
+    carried: Carried, expected: tuple[float, float]
+) -> tuple[NDArray[np.float64], float, Plane] | None:
     """Robust similarity past → present over the silhouette.
 
     Points are complex numbers x + iy: a similarity is then z → turn · z + shift.
 
+    Args:
+        expected: Level-0 pixels that the object is likely to have moved: of two motions in the
+            silhouette the one nearer to it is taken.
+
     Returns:
-        The (2, 3) similarity, and the share of the silhouette that keeps to it.
+        The (2, 3) similarity, the share of the silhouette that keeps to it, and by how many
+        level-0 pixels each pixel's motion departs from it, (h, w).
     """
     region, unit = carried.silhouette.region, 2.0**carried.silhouette.region.level
     x = (np.arange(region.width, dtype=np.float32) + (region.x + 0.5)) * unit - 0.5
@@ -121,15 +127,17 @@ def _fit(carried: Carried) -> tuple[NDArray[np.float64], float] | None:
     weight, here, there = weight[chosen], now[::2, ::2][chosen], past[::2, ::2][chosen]
     if weight.sum() < _LEAST_POINTS:
         return None
-    turn, shift = complex(1), complex(0)
-    trusted = weight
-    for _ in range(3):
+    turn, shift = complex(1), complex(*expected)
+    spread = 1.0 + (0.15 * abs(shift)) ** 2
+    for _ in range(4):
+        trusted = weight / (1.0 + np.abs(turn * there + shift - here) ** 2 / spread)
         turn, shift = _solve(trusted, here, there, carried.agreement > 0.5)
-        trusted = weight / (1.0 + 2.0 * np.abs(turn * there + shift - here) ** 2)
+        spread = max(0.5, 0.25 * spread)
     slack = 0.5 + 0.006 * float(np.sqrt(carried.silhouette.area))
     keeps = weight @ (np.abs(turn * there + shift - here) < 2 * slack)
     step = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    return step, float(keeps / weight.sum())
+    stray: Plane = np.abs(turn * past + shift - now).astype(np.float32)
+    return step, float(keeps / weight.sum()), stray
 
 
 def _solve(
@@ -145,29 +153,9 @@ def _solve(
     turn = complex(1)
     if may_turn and spread > 4.0 * total:
         turn = complex((weight * centred.conj()) @ (here - mean_here)) / spread
+        turn = 1.0 + (turn - 1.0) * spread / (spread + _STIFFNESS_PX2 * total)
         turn *= float(np.clip(abs(turn), 0.95, 1.05)) / max(abs(turn), 1e-6)
     return turn, mean_here - turn * mean_there
-
-
-def _level_to_base(region: Region, inverted: bool = False) -> NDArray[np.float64]:
-    """(2, 3) from the region's pixels to level-0 pixels, or back."""
-    unit = 2.0**region.level
-    middle = 0.5 * unit - 0.5
-    matrix = np.array(
-        [[unit, 0.0, region.x * unit + middle], [0.0, unit, region.y * unit + middle]]
-    )
-    if inverted:
-        back: NDArray[np.float64] = cv2.invertAffineTransform(matrix)
-        return back
-    return matrix
-
-
-def _chain(*steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2, 3) affine that applies `steps` one after another."""
-    result = np.eye(3)
-    for step in steps:
-        result = np.vstack([step, [0.0, 0.0, 1.0]]) @ result
-    return np.ascontiguousarray(result[:2])
 
 
 def _centre(plane: Plane) -> NDArray[np.float64]:

@@ -20,6 +20,8 @@ BoxF = tuple[float, float, float, float]
 _MEAN = np.full((1, 3), 1.0 / 3.0)
 _REACH_PX = 24.0
 """How far beyond the expected place the flow is asked for, per frame."""
+_CLEARLY = 0.9
+_FAR_PX = 80.0
 _STRANGENESS = 150.0
 """Squared grey levels that a match at the end of the search's reach has to be better by."""
 
@@ -124,6 +126,7 @@ def carry(
     now: Picture,
     velocity: tuple[float, float],
     frames: int,
+    tolerated: float,
 ) -> Carried | None:
     """Carry `past` to the present picture; None when it has left it.
 
@@ -134,6 +137,7 @@ def carry(
     Args:
         velocity: Level-0 pixels per frame, where to look first.
         frames: How many frames lie between the two pictures.
+        tolerated: Misfit up to which the flow is believed, grey levels.
     """
     box = past.box(0.3)
     if box is None:
@@ -145,16 +149,18 @@ def carry(
         return None
     carried = carry_by_flow(past, region, pair, before, now)
     kept = carried.silhouette.area / max(past.area, 1.0)
-    if carried.agreement >= 0.6 and kept >= 0.7 and carried.misfit <= 30.0:
+    if carried.agreement >= 0.6 and kept >= 0.7 and carried.misfit <= tolerated:
         return carried
-    shift = search(past, before, now, guess, 1.5 * reach)
+    side = max(box[2] - box[0], box[3] - box[1])
+    far = max(1.5 * reach, min(1.5 * side, _FAR_PX))
+    shift = search(past, before, now, guess, far)
     if shift is None:
         return carried
     moved = Region.around(grown(shifted(box, shift), 8.0), past.region.level, now)
     if moved is None:
         return carried
     rival = carry_by_shift(past, moved, shift, before, now)
-    return min(carried, rival, key=lambda way: way.misfit)
+    return rival if rival.misfit < _CLEARLY * carried.misfit else carried
 
 
 def carry_by_flow(

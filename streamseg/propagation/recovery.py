@@ -27,6 +27,7 @@ from streamseg.propagation.pictures import Picture
 
 _LEAST_SIMILARITY = 0.72
 _LEAST_OVERLAP = 0.8
+_LOCALLY = 3.0
 _TURNS = 24
 _SPEED_PX = 12.0
 _START_PX = 48.0
@@ -64,7 +65,9 @@ def recover(wanted: Wanted, now: Picture, taken: Sequence[Silhouette]) -> Silhou
         return None
     bins = _bins(region, now, wanted.light)
     own = 0.5 * (wanted.model.key + wanted.model.recent)
-    common = np.maximum(wanted.model.around, now.colours(level))
+    # What surrounded it last may have been the look-alike that covered it.
+    everywhere = now.colours(level)
+    common = np.maximum(np.minimum(wanted.model.around, _LOCALLY * everywhere), everywhere)
     ratio = np.log((own + 2e-4) / (common + 2e-4))
     likely = likelihood(ratio.take(bins))
     for silhouette in taken:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamseg.config import FlowConfig
 from streamseg.propagation import edges
-from streamseg.propagation.anchor import Anchor
+from streamseg.propagation.anchor import Anchor, rigid_step
 from streamseg.propagation.appearance import (
     BINS,
     ColourModel,
@@ -30,6 +30,7 @@ from streamseg.propagation.appearance import (
 from streamseg.propagation.carry import (
     BoxF,
     Carried,
+    Plane,
     Region,
     Silhouette,
     carry,
@@ -46,6 +47,8 @@ _FAINT_FRAMES = 10
 _CARRIED, _COLOURS, _NEARBY, _OUTSIDE, _INSIDE = 3.0, 0.8, 0.5, 2.5, 1.5
 """Weights of the witnesses: the carried mask, the colour histograms, the colours nearby, and
 the outline (outside it, inside it)."""
+_COVERED = 6.0
+_SOME, _MUCH, _GLIDES = 0.08, 0.2, 45
 _ROI_PIXELS = 40_000
 """A larger region is worked on at the next pyramid level: bounded work per object."""
 
@@ -76,6 +79,12 @@ class TrackedObject:
     unseen: int = 0
     _agreement: float = 1.0
     light: Gain | None = None
+    thickness: float = 0.0
+    _misfit: float = 11.0
+    _pace: tuple[float, float] = (0.0, 0.0)
+    _stray: Plane | None = None
+    _overlaid: float = 0.0
+    _gliding: int = 0
     _visible: float = 1.0
     _seen_again: int = 0
     _faint: int = 0
@@ -103,7 +112,18 @@ class TrackedObject:
         model = ColourModel.learn(bins, silhouette.soft, _surroundings(silhouette.soft, 12))
         velocity = known.velocity if known else (0.0, 0.0)
         anchor = Anchor.of(silhouette)
-        return cls(config, model, silhouette, anchor, silhouette.area, box, velocity=velocity)
+        return cls(
+            config,
+            model,
+            silhouette,
+            anchor,
+            silhouette.area,
+            box,
+            velocity=velocity,
+            thickness=float(
+                cv2.distanceTransform(cv2.threshold(soft, 127, 255, 0)[1], cv2.DIST_L2, 3).max()
+            ),
+        )
 
     def copy(self) -> TrackedObject:
         return replace(self, model=self.model.copy())
@@ -115,16 +135,62 @@ class TrackedObject:
         if self.silhouette is None:
             self.unseen += frames
             return
-        carried = carry(self.silhouette, pair, before, now, self.velocity, frames)
+        carried = carry(
+            self.silhouette, pair, before, now, self.velocity, frames, 8.0 + 2.0 * self._misfit
+        )
         carried = carried and self._trim(carried, now)
         if carried is None:
             self._lose()
             return
         self._agreement = carried.agreement
-        if self.anchor is not None:
-            self.anchor = self.anchor.follow(carried)
+        self._misfit += 0.1 * (min(carried.misfit, 11.0) - self._misfit)
+        self._follow(carried, now, frames)
         self._move(carried, frames)
         self.silhouette = self._cut(carried, now)
+
+    def _follow(self, carried: Carried, now: Picture, frames: int) -> None:
+        """Move the outline with the object; on as before where a look-alike overlies much of it."""
+        expected = (self._pace[0] * frames, self._pace[1] * frames)
+        fitted = rigid_step(carried, expected)
+        self._stray = None
+        if fitted is None:
+            return
+        step, rigid, self._stray = fitted
+        if self._overlaid > _SOME and self.anchor is not None:
+            rigid = max(rigid, self.anchor.faith)  # what strays is not the object's
+        self._gliding = self._gliding + 1 if self._overlaid > _MUCH else 0
+        stray = cv2.magnitude(
+            carried.motion[..., 0] + np.float32(expected[0]),
+            carried.motion[..., 1] + np.float32(expected[1]),
+        )
+        if 0 < self._gliding < _GLIDES and self._mostly_keeps(carried, stray):
+            # What moves in the outline is by now as likely the look-alike as the object.
+            step = np.array([[1.0, 0.0, expected[0]], [0.0, 1.0, expected[1]]])
+            self._stray = stray
+        else:
+            self._pace = self._paced(step, frames)
+        if self.anchor is not None:
+            self.anchor = self.anchor.follow(step, rigid)
+
+    def _mostly_keeps(self, carried: Carried, stray: Plane) -> bool:
+        """Whether most of the silhouette still moves as expected: if not, the object turned."""
+        soft = carried.silhouette.soft
+        keeps = float(soft[stray < 2.0 * self._slack_px()].sum())
+        return keeps > 0.5 * float(soft.sum())
+
+    def _slack_px(self) -> float:
+        """How far the flow may depart from a rigid object's motion, level-0 pixels."""
+        return 0.7 + 0.004 * float(np.sqrt(self.area)) + 0.05 * float(np.hypot(*self._pace))
+
+    def _paced(self, step: NDArray[np.float64], frames: int) -> tuple[float, float]:
+        """Level-0 pixels per frame that the middle moves, followed with some inertia."""
+        middle = np.array([self.place[0] + self.place[2], self.place[1] + self.place[3], 2.0]) / 2
+        pace = (step @ middle - middle[:2]) / frames
+        keep = 0.6 if self.age > 1 else 0.0
+        return (
+            keep * self._pace[0] + (1 - keep) * float(pace[0]),
+            keep * self._pace[1] + (1 - keep) * float(pace[1]),
+        )
 
     def _trim(self, carried: Carried, now: Picture) -> Carried | None:
         """Shrink (or rescale) the region to what the cut needs."""
@@ -175,12 +241,41 @@ class TrackedObject:
             right = np.clip((likely / self.model.typical - 0.5) / 0.3, 0.0, 1.0)
             grip = float(right) * self.anchor.faith
             odds += grip * (_OUTSIDE * np.minimum(shape, 0) + _INSIDE * np.maximum(shape, 0))
+        odds -= self._covering(carried, bins)
         np.clip(odds, -4, 4, out=odds)
         guide = edges.contrast_guide(lab, soft)
         odds = edges.snap(odds, guide, max(2, band // 2), 40.0)
         return Silhouette(
             region, _clean(likelihood(2.0 * odds), soft, self.area / 4.0**region.level)
         )
+
+    def _covering(self, carried: Carried, bins: NDArray[np.uint16]) -> Plane | float:
+        """Log odds against what moves otherwise than the object, where that is a rigid one.
+
+        The flow near the edge of a look-alike that passes is a mixture, so it is kept off by
+        more than its own pixels.
+        """
+        self._overlaid = 0.0
+        if self._stray is None or self.anchor is None:
+            return 0.0
+        slack = self._slack_px()
+        apart: Plane = np.clip((self._stray - slack) / slack, 0.0, 1.0) * carried.trust
+        apart *= float(np.clip(4.0 * self.anchor.faith - 3.0, 0.0, 1.0))
+        typical = 0.3 * float(self.model.key @ self.model.key)
+        apart *= cv2.blur(np.minimum(self.model.key.take(bins) / np.float32(typical), 1.0), (5, 5))
+        apart = cv2.dilate(cv2.blur(apart, (3, 3)), self._kept_off())
+        outline = self.anchor.at(carried.silhouette.region)
+        self._overlaid = float((outline * apart).sum() / max(float(outline.sum()), 1.0))
+        apart *= np.float32(_COVERED)
+        return apart
+
+    def _kept_off(self) -> NDArray[np.uint8]:
+        """By how much a look-alike is kept off: half a flow patch, less where it is thin."""
+        reach = int(np.clip(0.25 * self.thickness, 0.0, 4.0))
+        element: NDArray[np.uint8] = cv2.getStructuringElement(
+            cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)
+        )
+        return element
 
     def settle(self, now: Picture, others: Sequence[Silhouette]) -> None:
         """After the competition for pixels: judge what is left, learn from it or let it go."""
@@ -216,6 +311,8 @@ class TrackedObject:
         enough = min(1.0, self._visible / 0.25)
         if self._faint > _FAINT_FRAMES:  # a remnant that does not grow is something else
             enough *= 0.2
+        # Where a look-alike lies over most of it, what still shows may be either's.
+        enough *= 1.0 - 0.8 * float(np.clip((self._overlaid - 0.3) / 0.15, 0.0, 1.0))
         steady = 0.5 + 0.5 * self._agreement
         return float(np.clip((looks - 0.35) / 0.45, 0.0, 1.0)) * enough * steady * fit
 
@@ -244,7 +341,9 @@ class TrackedObject:
 
     def _look_again(self, now: Picture, others: Sequence[Silhouette]) -> None:
         """Come back where the same spot answers the description on two looks in a row."""
-        if self.anchor is None or self.unseen < 3 or self.age % _LOOK_EVERY:
+        if self.anchor is None or self.unseen < 3:
+            return
+        if self.age % _LOOK_EVERY and not self._seen_again:
             return
         wanted = Wanted(self.model, self.anchor.outline, self.place, self.light, self.unseen)
         found = recover(wanted, now, others)
@@ -364,6 +463,12 @@ def _clean(
     drop = ~keep
     drop[0] = False
     return np.where(drop[labels], np.float32(0), soft)
+
+
+def _thickness(soft: NDArray[np.uint8]) -> float:
+    """Radius of the largest disc inside, pixels."""
+    inside = cv2.threshold(soft, 127, 255, 0)[1]
+    return float(cv2.distanceTransform(inside, cv2.DIST_L2, 3).max())
 
 
 def _surroundings(soft: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
