@@ -37,7 +37,8 @@ def wanted(
     from streamseg.export.command import Wanted
 
     names = tuple(name.strip() for part in parts for name in part.split(",") if name.strip())
-    return Wanted(names, file_format, precision, target, clip_frames)
+    checked: tuple[Any, Any] = file_format, precision
+    return Wanted(names, *checked, target, clip_frames)
 
 
 def export(config: Config, options: Any, output: Path, console: Console, quiet: bool) -> bool:
