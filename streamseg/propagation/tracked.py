@@ -37,6 +37,7 @@ from streamseg.propagation.carry import (
 )
 from streamseg.propagation.opencv import cv2
 from streamseg.propagation.pictures import FlowPair, Picture
+from streamseg.propagation.pieces import clean, is_one_piece, thickness
 from streamseg.propagation.recovery import Wanted, recover
 from streamseg.types import Labels
 
@@ -47,6 +48,7 @@ _FAINT_FRAMES = 10
 _CARRIED, _COLOURS, _NEARBY, _OUTSIDE, _INSIDE = 3.0, 0.8, 0.5, 2.5, 1.5
 """Weights of the witnesses: the carried mask, the colour histograms, the colours nearby, and
 the outline (outside it, inside it)."""
+_SWOLLEN = 1.4
 _COVERED = 6.0
 _SOME, _MUCH, _GLIDES = 0.08, 0.2, 45
 _ROI_PIXELS = 40_000
@@ -80,6 +82,7 @@ class TrackedObject:
     _agreement: float = 1.0
     light: Gain | None = None
     thickness: float = 0.0
+    one_piece: bool = False
     _misfit: float = 11.0
     _pace: tuple[float, float] = (0.0, 0.0)
     _stray: Plane | None = None
@@ -120,9 +123,8 @@ class TrackedObject:
             silhouette.area,
             box,
             velocity=velocity,
-            thickness=float(
-                cv2.distanceTransform(cv2.threshold(soft, 127, 255, 0)[1], cv2.DIST_L2, 3).max()
-            ),
+            thickness=thickness(soft),
+            one_piece=is_one_piece(soft),
         )
 
     def copy(self) -> TrackedObject:
@@ -245,9 +247,9 @@ class TrackedObject:
         np.clip(odds, -4, 4, out=odds)
         guide = edges.contrast_guide(lab, soft)
         odds = edges.snap(odds, guide, max(2, band // 2), 40.0)
-        return Silhouette(
-            region, _clean(likelihood(2.0 * odds), soft, self.area / 4.0**region.level)
-        )
+        within = self.anchor.at(region) if self.anchor is not None and self.one_piece else None
+        usual = self.area / 4.0**region.level
+        return Silhouette(region, clean(likelihood(2.0 * odds), soft, usual, within))
 
     def _covering(self, carried: Carried, bins: NDArray[np.uint16]) -> Plane | float:
         """Log odds against what moves otherwise than the object, where that is a rigid one.
@@ -263,19 +265,22 @@ class TrackedObject:
         apart *= float(np.clip(4.0 * self.anchor.faith - 3.0, 0.0, 1.0))
         typical = 0.3 * float(self.model.key @ self.model.key)
         apart *= cv2.blur(np.minimum(self.model.key.take(bins) / np.float32(typical), 1.0), (5, 5))
-        apart = cv2.dilate(cv2.blur(apart, (3, 3)), self._kept_off())
+        spill, kept_off = self._reaches(carried.silhouette.region.level)
+        apart = cv2.dilate(cv2.erode(apart, spill), kept_off)
         outline = self.anchor.at(carried.silhouette.region)
         self._overlaid = float((outline * apart).sum() / max(float(outline.sum()), 1.0))
         apart *= np.float32(_COVERED)
         return apart
 
-    def _kept_off(self) -> NDArray[np.uint8]:
-        """By how much a look-alike is kept off: half a flow patch, less where it is thin."""
-        reach = int(np.clip(0.25 * self.thickness, 0.0, 4.0))
-        element: NDArray[np.uint8] = cv2.getStructuringElement(
-            cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)
-        )
-        return element
+    def _reaches(self, level: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Squares that erode and then dilate what moves otherwise.
+
+        Another's motion spills over the object's edge by about half a flow patch: so narrow a
+        strip is its own. What is left after that is kept off by more than it was eroded.
+        """
+        spill = int(np.clip(0.3 * self.thickness, 0.0, 6.0)) >> level
+        kept_off = spill + (int(np.clip(0.25 * self.thickness, 0.0, 4.0)) >> level)
+        return _square(spill), _square(kept_off)
 
     def settle(self, now: Picture, others: Sequence[Silhouette]) -> None:
         """After the competition for pixels: judge what is left, learn from it or let it go."""
@@ -313,6 +318,7 @@ class TrackedObject:
             enough *= 0.2
         # Where a look-alike lies over most of it, what still shows may be either's.
         enough *= 1.0 - 0.8 * float(np.clip((self._overlaid - 0.3) / 0.15, 0.0, 1.0))
+        enough *= min(1.0, _SWOLLEN * self.area / max(self.silhouette.area, 1.0))
         steady = 0.5 + 0.5 * self._agreement
         return float(np.clip((looks - 0.35) / 0.45, 0.0, 1.0)) * enough * steady * fit
 
@@ -435,40 +441,8 @@ def _work_region(box: BoxF, margin: int, now: Picture) -> Region | None:
     return Region.around(wide, level, now)
 
 
-def _clean(
-    soft: NDArray[np.float32], carried: NDArray[np.float32], usual: float
-) -> NDArray[np.float32]:
-    """Drop islands that are small, or unknown to the carried mask, or too much beside the rest.
-
-    Args:
-        usual: Pixels that the object usually has: when another thing of its colour has touched
-            it and left, the piece that has its size is the object.
-    """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (soft > 0.5).view(np.uint8), connectivity=4
-    )
-    if count <= 2:
-        return soft
-    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float32)
-    known = np.bincount(labels.ravel(), (carried > 0.5).ravel(), count) / areas
-    areas[0] = known[0] = 0.0
-    likeness = known * np.minimum(areas, usual) / np.maximum(areas, usual)
-    keep = np.zeros(count, np.bool_)
-    total, least = 0.0, 0.03 * float(areas.max())
-    for piece in np.argsort(-likeness):
-        area = float(areas[piece])
-        if area > least and known[piece] >= 0.2 and (not total or total + area <= 1.1 * usual):
-            keep[piece] = True
-            total += area
-    drop = ~keep
-    drop[0] = False
-    return np.where(drop[labels], np.float32(0), soft)
-
-
-def _thickness(soft: NDArray[np.uint8]) -> float:
-    """Radius of the largest disc inside, pixels."""
-    inside = cv2.threshold(soft, 127, 255, 0)[1]
-    return float(cv2.distanceTransform(inside, cv2.DIST_L2, 3).max())
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _surroundings(soft: NDArray[np.float32], reach: int) -> NDArray[np.float32]:

@@ -103,6 +103,40 @@ def test_mends_a_mask_with_a_ragged_edge() -> None:
     assert iou(out[-1][0], disc_mask((111, 120))) > 0.93
 
 
+@pytest.mark.parametrize("jump", [44, 60])
+def test_follows_a_bounce_that_turns_its_motion_round(jump: int) -> None:
+    down = [(160, 40 + 9 * k) for k in range(14)]
+    up = [(160, down[-1][1] - jump - 9 * k) for k in range(6)]
+    out = follow([picture((c, RED)) for c in down + up], disc_mask(down[0]))
+    late = zip(out[len(down) :], up, strict=True)
+    assert min(iou(mask, disc_mask(c)) for (mask, _), c in late) > 0.85
+
+
+def test_a_patterned_look_alike_that_passes_over_is_not_claimed() -> None:
+    rng = np.random.default_rng(5)
+    cover = np.clip(
+        cv2.GaussianBlur(rng.normal(0, 60, (90, 90, 1)), (0, 0), 2)[..., None] * 3, -30, 30
+    )
+    own = np.clip(
+        cv2.GaussianBlur(rng.normal(0, 60, (49, 49, 1)), (0, 0), 2)[..., None] * 3, -30, 30
+    )
+
+    def scene(k: int) -> Image:
+        image = picture()
+        inside = disc_mask((100 + k, 120))[96:145, 76 + k : 125 + k]
+        image[96:145, 76 + k : 125 + k][inside] = (np.array(RED) + own).astype(np.uint8)[inside]
+        left = 220 - 3 * k
+        image[80:170, left : left + 90] = (np.array(RED) + cover).astype(np.uint8)
+        return image
+
+    out = follow([scene(k) for k in range(36)], disc_mask((100, 120)))
+    area = np.pi * 24**2
+    for k, (mask, score) in enumerate(out):
+        claimed = int(mask[80:170, 220 - 3 * k : 310 - 3 * k].sum())
+        assert claimed < 0.25 * area or score < 0.5, k
+    assert iou(out[18][0], disc_mask((118, 120))) > 0.85
+
+
 def test_lets_go_when_the_object_leaves_and_finds_it_when_it_returns() -> None:
     x = [260 + 10 * k for k in range(10)] + [360] * 20 + [360 - 10 * k for k in range(1, 16)]
     out = follow([picture(((c, 120), RED)) for c in x], disc_mask((260, 120)))
