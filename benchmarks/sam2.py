@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", default=["encoder", "attention"])
     parser.add_argument("--fills", type=int, nargs="+", default=list(range(1, 8)))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=128, help="as propagation.sam2.query_rows")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for a machine that is busy"
@@ -168,10 +169,11 @@ def main() -> None:
     else:
         model = with_seeded_weights(Sam2VideoModel(Sam2VideoConfig()))
     ours = copy.deepcopy(model)  # ours attends differently, and theirs is to stay as it is
-    parts = Sam2VideoParts(Sam2Video(ours), rows=512)
+    parts = Sam2VideoParts(Sam2Video(ours), rows=given.rows)
     figures: dict[str, Any] = {
         "size": model.config.image_size,
         "threads": given.threads,
+        "rows": given.rows,
         "clock": "processor" if given.cpu_time else "wall",
     }
     if "encoder" in given.what:

@@ -14,8 +14,14 @@ from streamseg.export.build import Format, Made, Order, make
 from streamseg.export.networks import Source, chosen, sources
 from streamseg.export.precision import DTYPES, Precision, lower
 from streamseg.export.tensorrt import CURRENT
-from streamseg.export.verify_xmem import CLIP_FRAMES, IOU_LIMIT, Clip, verify_loop
-from streamseg.export.xmem import Kind, part_name
+from streamseg.export.verify_xmem import (
+    CLIP_FRAMES,
+    IOU_LIMIT,
+    Clip,
+    PipelineVerdict,
+    verify_loop,
+)
+from streamseg.export.xmem import Kind, XMemShapes, part_name
 
 from streamseg.config import Config
 from streamseg.engines import Engine
@@ -86,7 +92,7 @@ def _export_one(
     for name in names:
         step(name, len(before) + len(rows), total)
         rows.append(make(source.make(name), order, weights))
-    whole = source.name == "xmem" and len(names) == len(source.part_names)
+    whole = source.shapes is not None and len(names) == len(source.part_names)
     if whole and wanted.clip_frames and all(row.passed for row in rows):
         step(f"{source.name}, the whole loop", len(before) + len(rows), total)
         loop = _judge_loop(source, config, order, wanted.clip_frames)
@@ -99,22 +105,46 @@ def _export_one(
 
 def _judge_loop(source: Source, config: Config, order: Order, frames: int) -> Made:
     """The loop over the staged files against the plain network."""
-    network = cast(XMem, source.network)
-    assert source.shapes is not None
+    judge = _judge_xmem if isinstance(source.shapes, XMemShapes) else _judge_sam2
+    verdict = judge(source, config, _Staged(source, order), frames)
+    sign, word = ("≥", "same masks") if verdict.passed else ("<", "FAILED: other masks")
+    words = f"{word}, IoU {verdict.iou:.4f} {sign} {IOU_LIMIT} over {frames} frames"
+    return Made(f"{source.name} loop", None, 0.0, verdict.difference, words)
+
+
+def _judge_xmem(source: Source, config: Config, staged: _Staged, frames: int) -> PipelineVerdict:
+    network, shapes = cast(XMem, source.network), cast(XMemShapes, source.shapes)
     engines = XMemOnEngines(
-        _Staged(source, order).find,
+        lambda kind, count, size: staged.engine(part_name(cast(Kind, kind), count)),
         dict,
         network.key_dim,
         network.hidden_dim,
         torch.device("cpu"),
-        source.shapes.objects,
-        DTYPES[order.precision],
+        shapes.objects,
+        staged.dtype,
     )
-    clip = Clip(source.shapes.height, source.shapes.width, frames)
-    verdict = verify_loop(network, engines, clip, config.propagation.xmem.memory)
-    sign, word = ("≥", "same masks") if verdict.passed else ("<", "FAILED: other masks")
-    words = f"{word}, IoU {verdict.iou:.4f} {sign} {IOU_LIMIT} over {frames} frames"
-    return Made("xmem loop", None, 0.0, verdict.difference, words)
+    clip = Clip(shapes.height, shapes.width, frames)
+    return verify_loop(network, engines, clip, config.propagation.xmem.memory)
+
+
+def _judge_sam2(source: Source, config: Config, staged: _Staged, frames: int) -> PipelineVerdict:
+    from streamseg.export import sam2_video, verify_sam2
+
+    from streamseg.engines.sam2 import Sam2OnEngines, Sam2Sizes
+    from streamseg.nets.sam2_video import Sam2Video
+
+    network = cast(Sam2Video, source.network)
+    shapes = cast(sam2_video.Sam2VideoShapes, source.shapes)
+    engines = Sam2OnEngines(
+        lambda kind, *of: staged.engine(sam2_video.part_name(cast(sam2_video.Kind, kind), *of)),
+        dict,
+        Sam2Sizes.of(network),
+        torch.device("cpu"),
+        staged.dtype,
+        shapes.objects,
+        shapes.frames,
+    )
+    return verify_sam2.verify_loop(network, engines, config.propagation.sam2, frames)
 
 
 class _Staged:
@@ -125,8 +155,14 @@ class _Staged:
         self._order = order
         self._engines: dict[str, Engine] = {}
 
-    def find(self, kind: str, count: int | None, size: tuple[int, int]) -> Engine:
-        name = part_name(cast(Kind, kind), count)
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of features."""
+        dtype: torch.dtype = DTYPES[self._order.precision]
+        return dtype
+
+    def engine(self, name: str) -> Engine:
+        """That part's, made on the first call."""
         if name not in self._engines:
             self._engines[name] = self._make(name)
         return self._engines[name]

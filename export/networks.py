@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from streamseg.export.part import Part
-from streamseg.export.xmem import STRIDE, XMemParts, XMemShapes, part_keys, part_name
+from streamseg.export.xmem import XMemParts, XMemShapes, part_keys, part_name
 
 from streamseg import weights
 from streamseg.config import Config
 from streamseg.errors import ConfigError
-from streamseg.nets.xmem import XMem
+from streamseg.nets.xmem import STRIDE, XMem
+
+if TYPE_CHECKING:
+    from streamseg.export.sam2_video import Sam2VideoShapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,14 @@ class Source:
         network: In float32, on the CPU; its hash goes into the manifest.
         part_names: Of all its parts.
         make: Makes one of them.
-        shapes: Of XMem, for its loop's check.
+        shapes: Of a network with a loop, for its check.
     """
 
     name: str
     network: torch.nn.Module
     part_names: tuple[str, ...]
     make: Callable[[str], Part]
-    shapes: XMemShapes | None = None
+    shapes: XMemShapes | Sam2VideoShapes | None = None
 
 
 def sources(config: Config) -> list[Source]:
@@ -65,8 +69,8 @@ def chosen(found: Sequence[Source], wanted: Sequence[str]) -> list[tuple[Source,
     """
     for want in wanted:
         if not any(_fits(name, want) for source in found for name in source.part_names):
-            names = ", ".join(name for source in found for name in source.part_names)
-            raise ConfigError(f"no part {want!r}; there are: {names}")
+            known = ", ".join(name for source in found for name in source.part_names)
+            raise ConfigError(f"no part {want!r}; there are: {known}")
     picked = []
     for source in found:
         names = [
@@ -120,7 +124,7 @@ def _sam2_video(config: Config) -> Source:
     shapes = sam2_video.Sam2VideoShapes(sam2.engine.objects, sam2.bank_frames, sam2.query_rows)
     maker = sam2_video.Sam2VideoParts(network, shapes.rows)
     keys = {sam2_video.part_name(*key): key for key in sam2_video.part_keys(network, shapes)}
-    return Source("sam2_video", network, tuple(keys), lambda name: maker.make(*keys[name]))
+    return Source("sam2_video", network, tuple(keys), lambda name: maker.make(*keys[name]), shapes)
 
 
 def names_of(picked: Sequence[tuple[Source, list[str]]]) -> Iterator[str]:

@@ -56,14 +56,7 @@ class Sam2Engines:
         return Sam2OnEngines(
             self.find,
             self.summary,
-            Sam2Sizes(
-                net.size,
-                net.grid,
-                net.channels,
-                net.memory_channels,
-                net.memory_frames,
-                net.pointers,
-            ),
+            Sam2Sizes.of(net),
             net.device,
             DTYPES[engine.precision],
             engine.objects if static else (),

@@ -74,10 +74,12 @@ def verify(
 def distance(expected: Tensor, got: Tensor) -> float:
     """Largest absolute difference, relative to the range of what is expected.
 
-    A constant output has no range: then relative to its size, or to 1 if that is 0.
+    A constant output has no range, and one number an object none worth the name: then relative
+    to its size, or to 1 if that is 0.
     """
     if expected.shape != got.shape or not bool(torch.isfinite(got).all()):
         return float("inf")
     expected, got = expected.detach().cpu().double(), got.detach().cpu().double()
-    span = float(expected.max() - expected.min()) or float(expected.abs().max()) or 1.0
+    span = 0.0 if expected.shape[-1:] == (1,) else float(expected.max() - expected.min())
+    span = span or float(expected.abs().max()) or 1.0
     return float((expected - got).abs().max()) / span

@@ -84,19 +84,19 @@ def verify_loop(
         on_frame: Called after every frame.
     """
     plain, judged = XMemPropagator(network, memory), XMemPropagator(engines, memory)
-    overlaps: list[float] = []
+    found: list[float] = []
     difference = 0.0
     for index in range(clip.frames):
         image = clip.picture(index)
         masks = clip.masks() if index == 0 else None
         expected, got = plain.step(image, masks).cpu(), judged.step(image, masks).cpu()
         difference = max(difference, float((expected - got).abs().max()))
-        overlaps += _overlaps(expected.argmax(0).numpy(), got.argmax(0).numpy(), len(expected))
+        found += overlaps(expected.argmax(0).numpy(), got.argmax(0).numpy(), len(expected))
         on_frame()
-    return PipelineVerdict(float(np.mean(overlaps)), difference, clip.frames)
+    return PipelineVerdict(float(np.mean(found)), difference, clip.frames)
 
 
-def _overlaps(a: NDArray[np.int64], b: NDArray[np.int64], labels: int) -> list[float]:
+def overlaps(a: NDArray[np.int64], b: NDArray[np.int64], labels: int) -> list[float]:
     """Overlap of each object that either of two index maps shows."""
     found = []
     for label in range(1, labels):

@@ -246,9 +246,10 @@ class Sam2PropagationConfig(Section):
         description="Fills of the memory bank to have engines for; the last is the network's own.",
     )
     query_rows: int = Field(
-        512,
+        128,
         ge=0,
-        description="Queries compared with the memory at a time, to bound what that takes; 0: all.",
+        description="Queries compared with the memory at a time: few for a CPU's cache, 1024 or "
+        "0 (all, 470 MB an object at 1024²) for a GPU.",
     )
     engine: EngineConfig = EngineConfig()
 

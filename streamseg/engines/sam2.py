@@ -7,7 +7,7 @@ what is padded is masked, so that nothing an object gets depends on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class Sam2Sizes:
     memory_channels: int
     memory_frames: int
     pointers: int
+
+    @classmethod
+    def of(cls, network: Any) -> Sam2Sizes:
+        """Of a `Sam2Video`."""
+        return cls(**{field.name: getattr(network, field.name) for field in fields(cls)})
 
 
 class Sam2OnEngines:

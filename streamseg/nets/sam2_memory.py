@@ -45,8 +45,8 @@ class MemoryAttention(nn.Module):
         attention: transformers' `Sam2VideoMemoryAttention`, whose layers are used.
         positions: See there.
         grid: Height and width of the embedding.
-        rows: Queries that are compared at a time, to bound what the similarities take: at
-            1024² all of them at once are 470 MB an object. 0: all.
+        rows: Queries that are compared at a time, so that the similarities stay in a CPU's
+            cache; at 1024² all of them at once are 470 MB an object. 0: all.
     """
 
     image: Tensor
@@ -54,7 +54,7 @@ class MemoryAttention(nn.Module):
     ages: Tensor
 
     def __init__(
-        self, attention: Any, positions: Positions, grid: tuple[int, int], rows: int = 512
+        self, attention: Any, positions: Positions, grid: tuple[int, int], rows: int = 128
     ) -> None:
         super().__init__()
         self.grid, self.pointer_span = grid, positions.pointer_span

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -35,9 +34,7 @@ except ImportError:
 
 NO_OBJECT = -1024.0
 """Logit of every pixel when the object is not there."""
-_TOWARDS_OBJECT = (
-    r"mask_decoder\.(output_hypernetworks_mlps\.\d|pred_obj_score_head)\.proj_out\.bias"
-)
+_PRESENCE = "mask_decoder.pred_obj_score_head.proj_out.bias"
 
 
 class Sam2Video(nn.Module):
@@ -388,9 +385,7 @@ def with_seeded_weights(network: Sam2VideoModel, seed: int = 0) -> Sam2VideoMode
         name: random_like(name, value.shape, rng) for name, value in network.state_dict().items()
     }
     state[TWINS[1]] = state[TWINS[0]].clone()
-    for name, value in state.items():
-        if re.match(_TOWARDS_OBJECT, name):
-            value.add_(1.0)
+    state[_PRESENCE].add_(1.0)
     network.load_state_dict(state)
     network.train(False).requires_grad_(False)
     return network

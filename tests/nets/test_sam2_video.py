@@ -144,7 +144,7 @@ def test_a_mask_predicted_is_theirs_and_so_is_its_memory(ours, theirs, features)
     score = expected.object_score_logits[:, 0]
     memory, _ = theirs._encode_new_memory(flat, expected.high_res_masks, score, False)
     got = ours.memory_encoder(embedding, logits, presence)
-    assert torch.equal(got.bfloat16(), memory.permute(1, 0, 2))
+    assert far(got, memory.permute(1, 0, 2).float()) < 2e-3  # theirs is rounded to bfloat16
 
 
 @torch.no_grad()

@@ -297,7 +297,8 @@ def test_in_bfloat16_masks_stay_close(tmp_path, network) -> None:
         half.step(frame, given)
         whole.step(frame, given)
         got, expected = half.logits > 0, whole.logits > 0
-        assert (got & expected).sum() > 0.9 * (got | expected).sum()
+        assert 0 < expected.float().mean() < 0.5, "the test wants a mask with an edge"
+        assert (got & expected).sum() > 0.85 * (got | expected).sum()
     assert half.engines()["precision"] == "bf16"
 
 
