@@ -268,9 +268,9 @@ def test_config_chooses_it() -> None:
         build(PropagationConfig(backend="sam2", sam2=config(checkpoint="/nowhere/sam2")))
 
 
-@pytest.mark.parametrize("family", ["torch", "onnxruntime"])
-def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network, theirs, family) -> None:
-    engine = EngineConfig(family=family, compile=False, objects=(2,), fallback=("torch",))
+def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network) -> None:
+    """On ONNX Runtime: see tests/export/test_sam2_loop.py."""
+    engine = EngineConfig(objects=(2,), fallback=("torch",))  # so that sizes are static
     settings = config(engine=engine, bank_frames=(3, 7))
     engines = on_engines(network, settings, tmp_path)
     propagator, plain = Sam2Propagator(engines, settings), Sam2Propagator(network, settings)
@@ -281,7 +281,7 @@ def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network, theirs, f
         assert torch.allclose(propagator.logits, plain.logits, atol=1e-3), number
         assert (out.labels == expected.labels).mean() > 0.999
     told = propagator.engines()
-    assert set(told["parts"].values()) == {family}
+    assert set(told["parts"].values()) == {"torch"}
     assert sorted(told["parts"]) == [
         "sam2_video_attention_n2_f3", "sam2_video_attention_n2_f7", "sam2_video_encoder",
         "sam2_video_memory_n2", "sam2_video_seed", "sam2_video_track_n2",
