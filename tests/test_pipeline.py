@@ -294,7 +294,9 @@ def test_a_live_stream_keeps_running_while_the_reasoner_thinks() -> None:
     segmenter = StreamSegmenter.from_config("classical", ["reasoning.delay_s=0.7"])
     spec = "synthetic:easy?seed=1&frames=240&size=320x180&live=1"
     asked = first = None
-    for seen, result in enumerate(segmenter.run(spec, text)):
+    seen = 0
+    for result in segmenter.run(spec, text):
+        seen += 1
         asked = result.frame.index if asked is None and result.trigger else asked
         if result.masks.labels.any():
             first = result.frame.index

@@ -11,8 +11,8 @@ class Restarts:
     """Counts crashes; times are seconds on any clock that only grows.
 
     The waits double from `restart_s` to `restart_cap_s`. `crash_limit` crashes within
-    `crash_window_s`, or in a row, mean degraded: the next try is `degraded_retry_s` away, and if that fails
-    before anything was answered, so is the one after it.
+    `crash_window_s`, or in a row, mean degraded: the next try is `degraded_retry_s` away, and if
+    that fails before anything was answered, so is the one after it.
     """
 
     def __init__(self, config: ReasoningConfig) -> None:
