@@ -20,9 +20,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from streamseg.benchmarks import clips, machine
 
 from streamseg import StreamSegmenter, config, propagation, reasoning, segmentation, synthetic
+from streamseg.benchmarks import clips, machine
 from streamseg.clock import VirtualClock
 from streamseg.evaluation import metrics
 from streamseg.reasoning import GroundingRequest

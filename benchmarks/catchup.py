@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from streamseg.benchmarks import machine
 
 from streamseg import StreamSegmenter
+from streamseg.benchmarks import machine
 from streamseg.types import Event, Mask
 
 

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from streamseg.benchmarks import machine
-from streamseg.export.verify_xmem import Clip
-from streamseg.export.xmem_engines import XMemEngines
 
+from streamseg.benchmarks import machine
 from streamseg.config import EngineConfig, MemoryConfig
 from streamseg.engines.torch import XMem
+from streamseg.export.verify_xmem import Clip
+from streamseg.export.xmem_engines import XMemEngines
 from streamseg.propagation.xmem import Network, XMemPropagator
 
 PLAIN = "eager fp32"

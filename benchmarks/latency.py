@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from streamseg.benchmarks import clips, machine
 
 from streamseg import StreamSegmenter, sinks, synthetic
+from streamseg.benchmarks import clips, machine
 
 
 def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:

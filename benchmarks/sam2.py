@@ -19,16 +19,16 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
+from transformers import Sam2VideoConfig, Sam2VideoModel
+
 from streamseg.benchmarks import machine
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
+from streamseg.engines.torch import TorchEngine
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
 from streamseg.export.sam2_video import Sam2VideoParts
-from torch import Tensor
-from transformers import Sam2VideoConfig, Sam2VideoModel
-
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
-from streamseg.engines.torch import TorchEngine
 from streamseg.nets.sam2_video import (
     Sam2Video,
     selftest_video_model,

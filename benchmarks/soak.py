@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from streamseg.benchmarks import machine
 
 from streamseg import StreamSegmenter
+from streamseg.benchmarks import machine
 
 
 def resident_mib() -> float:
@@ -54,7 +54,8 @@ def main() -> None:
         "groundings": summary["groundings_total"],
         "start_mib": round(samples[0][1], 1),
         "end_mib": round(samples[-1][1], 1),
-        "growth_mib": round(max(mib for _, mib in samples) - samples[0][1], 1),
+        "growth_mib": round(samples[-1][1] - samples[0][1], 1),
+        "peak_growth_mib": round(max(mib for _, mib in samples) - samples[0][1], 1),
         "samples": [[index, round(mib, 1)] for index, mib in samples],
     }
     Console().print({key: value for key, value in figures.items() if key != "samples"})

@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from streamseg.export.onnx import to_model
-from streamseg.export.part import Part
-from streamseg.export.precision import Precision, lower
-from streamseg.export.provider import describe
-from streamseg.export.tensorrt import CURRENT, TIMING_CACHE, build_plan
-from streamseg.export.verify import LIMITS, Verdict, reference, verify
 
 from streamseg.engines.files import write_whole
 from streamseg.engines.manifest import Entry, with_file
@@ -21,6 +15,12 @@ from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target
 from streamseg.engines.torch import TorchEngine
 from streamseg.errors import ConfigError, EngineError
+from streamseg.export.onnx import to_model
+from streamseg.export.part import Part
+from streamseg.export.precision import Precision, lower
+from streamseg.export.provider import describe
+from streamseg.export.tensorrt import CURRENT, TIMING_CACHE, build_plan
+from streamseg.export.verify import LIMITS, Verdict, reference, verify
 
 Format = Literal["onnx", "tensorrt", "tensorrt-rtx"]
 

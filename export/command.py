@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import cast
 
 import torch
+
+from streamseg.config import Config
+from streamseg.engines import Engine
+from streamseg.engines.files import locked
+from streamseg.engines.manifest import add_to_manifest, weights_sha256
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.engines.torch import TorchEngine
+from streamseg.engines.xmem import XMemOnEngines
+from streamseg.errors import OutputError
 from streamseg.export.build import Format, Made, Order, make
 from streamseg.export.networks import Source, chosen, sources
 from streamseg.export.precision import DTYPES, Precision, lower
@@ -22,15 +31,6 @@ from streamseg.export.verify_xmem import (
     verify_loop,
 )
 from streamseg.export.xmem import Kind, XMemShapes, part_name
-
-from streamseg.config import Config
-from streamseg.engines import Engine
-from streamseg.engines.files import locked
-from streamseg.engines.manifest import add_to_manifest, weights_sha256
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine
-from streamseg.engines.torch import TorchEngine
-from streamseg.engines.xmem import XMemOnEngines
-from streamseg.errors import OutputError
 from streamseg.nets.xmem import XMem
 
 Step = Callable[[str, int, int], None]
@@ -128,9 +128,8 @@ def _judge_xmem(source: Source, config: Config, staged: _Staged, frames: int) ->
 
 
 def _judge_sam2(source: Source, config: Config, staged: _Staged, frames: int) -> PipelineVerdict:
-    from streamseg.export import sam2_video, verify_sam2
-
     from streamseg.engines.sam2 import Sam2OnEngines, Sam2Sizes
+    from streamseg.export import sam2_video, verify_sam2
     from streamseg.nets.sam2_video import Sam2Video
 
     network = cast(Sam2Video, source.network)

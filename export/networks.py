@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from streamseg.export.part import Part
-from streamseg.export.xmem import XMemParts, XMemShapes, part_keys, part_name
 
 from streamseg import weights
 from streamseg.config import Config
 from streamseg.errors import ConfigError
+from streamseg.export.part import Part
+from streamseg.export.xmem import XMemParts, XMemShapes, part_keys, part_name
 from streamseg.nets.xmem import STRIDE, XMem
 
 if TYPE_CHECKING:

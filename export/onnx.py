@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from streamseg.export.part import Part
 
 from streamseg.engines.files import write_whole
 from streamseg.errors import EngineError, MissingDependencyError
+from streamseg.export.part import Part
 
 if TYPE_CHECKING:
     from onnx import ModelProto

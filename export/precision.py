@@ -6,9 +6,10 @@ import copy
 from typing import Literal, TypeVar
 
 import torch
-from streamseg.export.part import Part
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from streamseg.export.part import Part
 
 Module = TypeVar("Module", bound=nn.Module)
 Precision = Literal["fp32", "fp16", "bf16"]

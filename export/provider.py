@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from streamseg.export.onnx import OPSET, to_model
-from streamseg.export.part import Part
-from streamseg.export.tensorrt import TIMING_CACHE, build_plan
 
 from streamseg.config import EngineConfig, EngineFamily
 from streamseg.engines import Engine
@@ -28,6 +25,9 @@ from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target, load_library
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.errors import EngineError, MissingDependencyError
+from streamseg.export.onnx import OPSET, to_model
+from streamseg.export.part import Part
+from streamseg.export.tensorrt import TIMING_CACHE, build_plan
 
 
 @dataclass(frozen=True, slots=True)

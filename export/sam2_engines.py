@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from streamseg.export.precision import DTYPES, lowered
-from streamseg.export.provider import Provider
-from streamseg.export.sam2_video import Kind, Sam2VideoParts
 
 from streamseg.config import Sam2PropagationConfig
 from streamseg.engines import Engine
 from streamseg.engines.sam2 import Sam2OnEngines, Sam2Sizes
 from streamseg.errors import ConfigError
+from streamseg.export.precision import DTYPES, lowered
+from streamseg.export.provider import Provider
+from streamseg.export.sam2_video import Kind, Sam2VideoParts
 from streamseg.nets.sam2_video import Sam2Video
 
 _LOG = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
-from streamseg.export.part import Part
 from torch import Tensor
 from torch.nn import functional as F
 
+from streamseg.export.part import Part
 from streamseg.nets.sam2_decoder import ABSENT, BOX_END, BOX_START, NEGATIVE, NO_POINT, POSITIVE
 from streamseg.nets.sam2_video import ImageEncoder, PromptDecoder
 

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from streamseg.export.part import Part
-from streamseg.export.sam2_image import encoder_part, example_picture, run_features
 from torch import Tensor
 
+from streamseg.export.part import Part
+from streamseg.export.sam2_image import encoder_part, example_picture, run_features
 from streamseg.nets.sam2_video import Sam2Video
 
 Kind = Literal["encoder", "seed", "attention", "track", "memory"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from streamseg.export.part import Part
 from torch import Tensor
 
 from streamseg.engines import Engine
+from streamseg.export.part import Part
 
 LIMITS = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
 """Largest absolute difference from float32, relative to the output's range.

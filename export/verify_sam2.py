@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from streamseg.export.verify_xmem import PipelineVerdict, overlaps
 
 from streamseg.config import Sam2PropagationConfig
+from streamseg.export.verify_xmem import PipelineVerdict, overlaps
 from streamseg.propagation.sam2 import Network, Sam2Propagator
 from streamseg.synthetic import Scene, scene
 from streamseg.types import Frame, Mask

@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from streamseg.export.part import Part
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from streamseg.export.part import Part
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import STRIDE, KeyFeatures, XMem
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from streamseg.export.precision import DTYPES, lowered
-from streamseg.export.provider import Provider
-from streamseg.export.xmem import Kind, XMemParts, XMemShapes
 
 from streamseg.config import EngineConfig
 from streamseg.engines import Engine
 from streamseg.engines.xmem import XMemOnEngines
+from streamseg.export.precision import DTYPES, lowered
+from streamseg.export.provider import Provider
+from streamseg.export.xmem import Kind, XMemParts, XMemShapes
 from streamseg.nets.xmem import XMem
 
 _LOG = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from rich.console import Console
-from streamseg.benchmarks import accuracy
 
 from streamseg import synthetic
+from streamseg.benchmarks import accuracy
 from streamseg.synthetic import ExpressionKind, Scene
 from streamseg.types import Mask
 

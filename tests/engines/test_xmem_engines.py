@@ -4,11 +4,11 @@ import logging
 
 import pytest
 import torch
-from streamseg.export.xmem_engines import XMemEngines
 
 from streamseg.config import EngineConfig, MemoryConfig
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.errors import EngineError
+from streamseg.export.xmem_engines import XMemEngines
 from streamseg.nets.xmem import selftest_xmem
 from streamseg.propagation.xmem import XMemPropagator
 

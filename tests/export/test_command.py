@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from streamseg.export import command
-from streamseg.export.build import Made
 
 from streamseg import cli, config
 from streamseg.engines.files import write_whole
 from streamseg.engines.manifest import read_manifest, trusted_bytes
+from streamseg.export import command
+from streamseg.export.build import Made
 from streamseg.propagation.neural import NeuralPropagator
 
 ONE = ["--set", "propagation.xmem.engine.objects=[1]"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import Sam2Config, Sam2Model, Sam2VideoConfig, Sam2VideoModel
+
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.export import sam2_image, sam2_video
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import lower
 from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify import LIMITS, reference, verify
-from transformers import Sam2Config, Sam2Model, Sam2VideoConfig, Sam2VideoModel
-
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.nets.sam2 import selftest_sam2
 from streamseg.nets.sam2_decoder import ABSENT, NO_POINT
 from streamseg.nets.sam2_video import Sam2Video, selftest_sam2_video, with_seeded_weights

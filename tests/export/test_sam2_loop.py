@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from streamseg.export.tensorrt import build_plan
-from streamseg.export.verify_sam2 import verify_loop
 
 from streamseg import cli, config
 from streamseg.config import EngineConfig, Sam2PropagationConfig
 from streamseg.engines.manifest import read_manifest, trusted_bytes
 from streamseg.engines.sam2 import on_engines
+from streamseg.export.tensorrt import build_plan
+from streamseg.export.verify_sam2 import verify_loop
 from streamseg.nets.sam2_video import selftest_sam2_video
 from streamseg.propagation.sam2 import Sam2Propagator
 

@@ -2,9 +2,9 @@
 
 import pytest
 from onnx import TensorProto, helper
-from streamseg.export.tensorrt import build_plan, targets
 
 from streamseg.errors import ConfigError, EngineError
+from streamseg.export.tensorrt import build_plan, targets
 
 
 def model(operator="Relu", domain=""):

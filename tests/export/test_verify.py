@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from streamseg.export.part import Part
-from streamseg.export.verify import distance, reference, verify
 from torch import nn
 
 from streamseg.engines.torch import TorchEngine
+from streamseg.export.part import Part
+from streamseg.export.verify import distance, reference, verify
 
 
 class Scale(nn.Module):

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
+
+from streamseg.config import MemoryConfig
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.engines.torch import TorchEngine
 from streamseg.export.onnx import OPSET, to_model
 from streamseg.export.precision import lower
 from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify import LIMITS, reference, verify
 from streamseg.export.xmem import Readout, XMemParts, XMemShapes, part_keys, part_name, parts
-
-from streamseg.config import MemoryConfig
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine
-from streamseg.engines.torch import TorchEngine
 from streamseg.nets.attention import address
 from streamseg.nets.xmem import KeyFeatures, XMem, selftest_xmem
 from streamseg.propagation.memory import Memory
