@@ -44,6 +44,8 @@ class FlowPropagator:
             self._seed(object_id, mask, now)
         if seeds:
             compete(self._objects.values())
+        if self._picture is not None and self._picture is not now:
+            self._picture.forget_colours()
         self._frame, self._picture = frame, now
         return self._output()
 

@@ -64,11 +64,19 @@ class Picture:
         """Histogram of one whole level, computed once."""
         return self._coloured(level)[1]
 
+    def forget_colours(self) -> None:
+        """Give back what only the search for a lost object needs; it is made anew when asked for.
+
+        A replay's objects are seldom lost, and the ring would keep this for every frame.
+        """
+        self._colours = {}
+
     def _coloured(self, level: int) -> tuple[NDArray[np.uint16], Histogram]:
-        if level not in self._colours:
+        made = self._colours  # another thread may forget them meanwhile
+        if level not in made:
             _, bins = colour_index(self._levels[level])
-            self._colours[level] = (bins, histogram(bins, np.ones(bins.shape, np.float32)))
-        return self._colours[level]
+            made[level] = (bins, histogram(bins, np.ones(bins.shape, np.float32)))
+        return made[level]
 
     @property
     def nbytes(self) -> int:

@@ -43,3 +43,14 @@ def test_the_ring_measures_a_picture_while_a_replay_adds_to_it() -> None:
     finally:
         done.set()
         thread.join()
+
+
+def test_colours_are_given_back_and_made_anew_when_asked_for() -> None:
+    shown = frame(0)
+    small = picture(shown, 64, 64)
+    bare = shown.nbytes
+    bins = small.bins(0).copy()
+    assert shown.nbytes > bare
+    small.forget_colours()
+    assert shown.nbytes == bare
+    assert np.array_equal(small.bins(0), bins)
