@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from streamseg.config_files import apply_override, explain, read_yaml
+from streamseg.config_files import available as available
 from streamseg.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -128,6 +126,101 @@ class GrabCutConfig(Section):
     seed: int = 0
 
 
+EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
+
+
+class EngineConfig(Section):
+    """What runs a network, how precisely, and what may stand in for it."""
+
+    family: EngineFamily = "torch"
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    fallback: tuple[EngineFamily, ...] = Field(
+        (), description="Families to try in turn where `family` cannot run; none: it is an error."
+    )
+    folder: str = Field(
+        "", description="Of `streamseg export`; empty: exported on first use, into the cache."
+    )
+    objects: tuple[Count, ...] = Field(
+        (1, 2, 4, 8, 16), description="Counts of objects to have engines for; others are padded."
+    )
+    capacity: Count = Field(4096, description="Memory elements that an exported readout holds.")
+    aspect: float = Field(
+        16 / 9, gt=0, description="Width over height of the pictures that `export` prepares for."
+    )
+    threads: int = Field(0, ge=0, description="ONNX Runtime's, on the CPU; 0: one per core.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
+        ("cpu",), min_length=1, description="ONNX Runtime's, in order of preference."
+    )
+    channels_last: bool = Field(False, description="torch: pictures channel by channel.")
+    autocast: bool = Field(
+        False,
+        description="torch: products and convolutions in bfloat16, weights and sums in float32.",
+    )
+    compile: bool = Field(False, description="torch: through torch.compile.")
+    cuda_graph: bool = Field(False, description="torch, tensorrt: record once, replay; on CUDA.")
+
+    @property
+    def families(self) -> tuple[EngineFamily, ...]:
+        """All that may run the network, the one asked for first."""
+        return (self.family, *self.fallback)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network runs as it is, with nothing in between."""
+        quick = self.channels_last or self.autocast or self.compile or self.cuda_graph
+        return self.family == "torch" and self.precision == "fp32" and not quick
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        """Refuse what no family that may run would heed: it would be silently ignored."""
+        for name, heeding in _HEEDED_BY.items():
+            changed = getattr(self, name) != type(self).model_fields[name].default
+            if changed and not heeding & set(self.families):
+                raise ValueError(
+                    f"{name} is for {' and '.join(sorted(heeding))}, but family and fallback "
+                    f"name {', '.join(self.families)} only"
+                )
+        if self.autocast and self.precision != "fp32":
+            raise ValueError(
+                f"autocast rounds float32 weights as it goes: expected precision fp32 with it, "
+                f"got {self.precision}"
+            )
+        on_cpu = "onnxruntime" in self.families and self.providers[0] == "cpu"
+        if on_cpu and self.precision == "bf16":
+            raise ValueError(
+                "ONNX Runtime has no bfloat16 on a CPU: expected precision fp32 or fp16, or "
+                "providers [cuda]"
+            )
+        return self
+
+
+_HEEDED_BY: dict[str, frozenset[EngineFamily]] = {
+    "folder": frozenset(("onnxruntime", "tensorrt", "tensorrt-rtx")),
+    "threads": frozenset(("onnxruntime",)),
+    "providers": frozenset(("onnxruntime",)),
+    "channels_last": frozenset(("torch",)),
+    "autocast": frozenset(("torch",)),
+    "compile": frozenset(("torch",)),
+    "cuda_graph": frozenset(("torch", "tensorrt", "tensorrt-rtx")),
+}
+"""Which families look at a setting."""
+
+
+class NetworkSection(Section):
+    """A network on a device."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    engine: EngineConfig = EngineConfig()
+
+    @model_validator(mode="after")
+    def _device_fits(self) -> Self:
+        if self.engine.cuda_graph and self.device.partition(":")[0] not in ("auto", "cuda"):
+            raise ValueError(
+                f"engine.cuda_graph: expected device cuda, or auto, with it, got {self.device}"
+            )
+        return self
+
+
 class Sam2Config(Section):
     """SAM2's image predictor over transformers' `Sam2Model`."""
 
@@ -179,47 +272,20 @@ class MemoryConfig(Section):
     )
 
 
-EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
+class WindowsConfig(Section):
+    """Decoding many small objects only where each can be, in cells of 16 × 16 working pixels."""
 
-
-class EngineConfig(Section):
-    """What runs a network, how precisely, and what may stand in for it."""
-
-    family: EngineFamily = "torch"
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    fallback: tuple[EngineFamily, ...] = Field(
-        (), description="Families to try in turn where `family` cannot run; none: it is an error."
+    from_objects: int = Field(
+        4, ge=0, description="Fewer objects are decoded over the whole picture; 0: any number."
     )
-    folder: str = Field(
-        "", description="Of `streamseg export`; empty: exported on first use, into the cache."
-    )
-    objects: tuple[Count, ...] = Field(
-        (1, 2, 4, 8, 16), description="Counts of objects to have engines for; others are padded."
-    )
-    capacity: Count = Field(4096, description="Memory elements that an exported readout holds.")
-    aspect: float = Field(
-        16 / 9, gt=0, description="Width over height of the pictures that `export` prepares for."
-    )
-    threads: int = Field(0, ge=0, description="ONNX Runtime's, on the CPU; 0: one per core.")
-    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
-        ("cpu",), min_length=1, description="ONNX Runtime's, in order of preference."
-    )
-    channels_last: bool = Field(False, description="torch: pictures channel by channel.")
-    compile: bool = Field(False, description="torch: through torch.compile.")
-    cuda_graph: bool = Field(False, description="torch, tensorrt: record once, replay.")
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the network runs as it is, with nothing in between."""
-        quick = self.channels_last or self.compile or self.cuda_graph
-        return self.family == "torch" and self.precision == "fp32" and not quick
+    high: int = Field(16, ge=10, description="A window's height; 4 cells on each side are margin.")
+    wide: int = Field(16, ge=10, description="A window's width, likewise.")
 
 
-class XMemConfig(Section):
+class XMemConfig(NetworkSection):
     """XMem on every frame."""
 
     checkpoint: str = Field("xmem", description="A name of `streamseg models`.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     height: Count = Field(480, description="Shorter side of the working picture, in pixels.")
     keep_features: Literal["none", "float16", "float32"] = Field(
         "float16",
@@ -227,14 +293,13 @@ class XMemConfig(Section):
         "a frame in float16, within buffer.max_bytes.",
     )
     memory: MemoryConfig = MemoryConfig()
-    engine: EngineConfig = EngineConfig()
+    windows: WindowsConfig = WindowsConfig()
 
 
-class Sam2PropagationConfig(Section):
+class Sam2PropagationConfig(NetworkSection):
     """SAM2's video network on every frame."""
 
     checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     keep_features: Literal["none", "float16", "float32"] = Field(
         "float16",
         description="How a buffered frame's features are kept for a replay; 8 MB a frame in "
@@ -251,7 +316,6 @@ class Sam2PropagationConfig(Section):
         description="Queries compared with the memory at a time: few for a CPU's cache, 1024 or "
         "0 (all, 470 MB an object at 1024²) for a GPU.",
     )
-    engine: EngineConfig = EngineConfig()
 
 
 class PropagationConfig(Section):
@@ -322,23 +386,15 @@ class Config(Section):
     sinks: SinksConfig = SinksConfig()
 
 
-def available() -> list[str]:
-    """Names of the configs that ship with the package, sorted."""
-    folder = resources.files("streamseg.configs")
-    return sorted(
-        item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")
-    )
-
-
 def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a shipped config by name, or any YAML file by path, and apply `a.b=value` overrides.
 
     Raises:
         ConfigError: No such config, a file that is not YAML, an unknown key, a bad value.
     """
-    values = _read(str(name_or_path))
+    values = read_yaml(str(name_or_path))
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return parse(values)
 
 
@@ -351,79 +407,4 @@ def parse(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(error))) from None
-
-
-def _read(name_or_path: str) -> dict[str, Any]:
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read config {path}: {error}") from None
-    elif name_or_path in available():
-        text = (resources.files("streamseg.configs") / f"{name_or_path}.yaml").read_text("utf-8")
-    else:
-        raise ConfigError(
-            f"no config named {name_or_path!r}{_nearest(name_or_path, available())}; "
-            f"there are: {', '.join(available())}, or give the path of a .yaml file"
-        )
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{name_or_path} is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"{name_or_path}: expected a mapping at the top, got {type(values).__name__}"
-        )
-    return values
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as trigger.cooldown_s=1.0")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
-    *parents, leaf = key.strip().split(".")
-    place = values
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
-    place[leaf] = value
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    for item in error.errors():
-        where = [str(part) for part in item["loc"]]
-        if item["type"] == "extra_forbidden":
-            known = list(_fields_at(where[:-1]))
-            yield (
-                f"unknown config key {'.'.join(where)!r}{_nearest(where[-1], known)}; "
-                f"known here: {', '.join(known)}"
-            )
-        else:
-            got = json.dumps(item["input"], default=str)[:80]
-            yield f"config {'.'.join(where)}: {item['msg'].lower()}, got {got}"
-
-
-def _fields_at(where: Sequence[str]) -> Iterator[str]:
-    model: type[BaseModel] = Config
-    for part in where:
-        inner = model.model_fields[part].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return
-        model = inner
-    yield from model.model_fields
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError("; ".join(explain(error, Config))) from None

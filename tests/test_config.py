@@ -187,3 +187,56 @@ def test_any_override_loads_or_is_a_config_error(text: str) -> None:
 def test_any_mapping_parses_or_is_a_config_error(values: dict[str, object]) -> None:
     with contextlib.suppress(ConfigError):
         assert isinstance(config.parse(values), config.Config)
+
+
+ENGINE = "propagation.xmem.engine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([f"{ENGINE}.autocast=true", f"{ENGINE}.precision=fp16"], "expected precision fp32"),
+        ([f"{ENGINE}.autocast=true", f"{ENGINE}.precision=bf16"], "expected precision fp32"),
+        ([f"{ENGINE}.family=onnxruntime", f"{ENGINE}.compile=true"], "compile is for torch"),
+        ([f"{ENGINE}.family=tensorrt", f"{ENGINE}.autocast=true"], "autocast is for torch"),
+        (
+            [f"{ENGINE}.family=onnxruntime", f"{ENGINE}.cuda_graph=true"],
+            "cuda_graph is for tensorrt and tensorrt-rtx and torch",
+        ),
+        ([f"{ENGINE}.cuda_graph=true"], "cuda_graph: expected device cuda, or auto.*got cpu"),
+        ([f"{ENGINE}.threads=2"], "threads is for onnxruntime, but family and fallback name torch"),
+        ([f"{ENGINE}.providers=[cuda]"], "providers is for onnxruntime"),
+        ([f"{ENGINE}.folder=engines"], "folder is for onnxruntime and tensorrt"),
+        ([f"{ENGINE}.fallback=[onnxruntime]", f"{ENGINE}.precision=bf16"], "no bfloat16 on a CPU"),
+        ([f"{ENGINE}.providers=[]"], "providers: .*at least 1 item"),
+        ([f"{ENGINE}.autocast=maybe"], "autocast: "),
+    ],
+)
+def test_engine_settings_that_do_not_go_together_are_refused(
+    overrides: list[str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"config propagation.xmem.*{words}") as told:
+        config.load("selftest", overrides)
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [f"{ENGINE}.autocast=true", f"{ENGINE}.channels_last=true"],
+        [f"{ENGINE}.family=tensorrt", f"{ENGINE}.fallback=[torch]", f"{ENGINE}.compile=true"],
+        [f"{ENGINE}.cuda_graph=true", "propagation.xmem.device=cuda:1"],
+        [f"{ENGINE}.family=tensorrt-rtx", f"{ENGINE}.folder=engines"],
+        [f"{ENGINE}.family=onnxruntime", f"{ENGINE}.precision=fp16", f"{ENGINE}.threads=1"],
+    ],
+)
+def test_engine_settings_that_go_together_are_taken(overrides: list[str]) -> None:
+    assert config.load("selftest", overrides).propagation.xmem.engine != config.EngineConfig()
+
+
+def test_only_a_bare_network_is_plain() -> None:
+    assert config.EngineConfig().is_plain
+    for name in ("channels_last", "autocast", "compile", "cuda_graph"):
+        assert not config.EngineConfig.model_validate({name: True}).is_plain
+    assert not config.EngineConfig(precision="bf16").is_plain
+    assert not config.EngineConfig(family="onnxruntime").is_plain
