@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, Sequence[int]]
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+SUFFIXES = frozenset({".safetensors", ".pth", ".pt", ".bin"})
+"""Of weights files."""
+
+
+def read_state(path: Path, inside: str | None = None) -> dict[str, Tensor]:
     """Read every tensor of a `.safetensors` or torch (`.pth`, `.pt`, `.bin`) file onto the CPU.
 
     A torch file is a pickle, and a pickle can hold code: it is read by torch's restricted
     unpickler, which knows tensors and plain containers only.
+
+    Args:
+        path: The file.
+        inside: Where the file holds the tensors under this name, beside what training left (as
+            Meta's do: "model"), those are read and the rest is not looked at.
 
     Raises:
         CheckpointError: The file is missing, truncated, holds code, or holds no tensors.
@@ -29,6 +38,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"no weights file {path}: give the path of a file that exists")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if isinstance(state, dict) and isinstance(state.get(inside), dict):
+        state = state[inside]
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"{path}: expected tensors by name, got {_describe(state)}")
     odd = [str(key) for key, value in state.items() if not _is_tensor(key, value)]
