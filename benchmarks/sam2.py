@@ -29,11 +29,8 @@ from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
 from streamseg.export.sam2_video import Sam2VideoParts
-from streamseg.nets.sam2_video import (
-    Sam2Video,
-    selftest_video_model,
-    with_seeded_weights,
-)
+from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
+from streamseg.nets.sam2_video import Sam2Video
 
 CPU = torch.device("cpu")
 Run = Callable[[], object]

@@ -89,7 +89,9 @@ def xmem_shapes(config: Config) -> XMemShapes:
     engine = xmem.engine
     height = _multiple(xmem.height)
     width = _multiple(round(xmem.height * engine.aspect))
-    return XMemShapes(height, width, engine.objects, engine.capacity, xmem.memory.top_k)
+    windows = xmem.windows
+    window = (windows.high, windows.wide) if windows.from_objects else None
+    return XMemShapes(height, width, engine.objects, engine.capacity, xmem.memory.top_k, window)
 
 
 def _multiple(side: int) -> int:
@@ -111,9 +113,12 @@ def _xmem(config: Config) -> Source:
 def _sam2_image(config: Config) -> Source:
     from streamseg.export import sam2_image
 
-    network = weights.load_sam2(config.segmentation.sam2.checkpoint, "cpu", "float32")
-    maker = sam2_image.Sam2ImageParts(network, sam2_image.Sam2ImageShapes())
-    return Source("sam2_image", network, maker.names, maker.make)
+    sam2 = config.segmentation.sam2
+    network = weights.load_sam2_image(sam2.checkpoint, "cpu")
+    shapes = sam2_image.Sam2ImageShapes(sam2.engine.objects, sam2.points)
+    maker = sam2_image.Sam2ImageParts(network)
+    keys = {sam2_image.part_name(*key): key for key in sam2_image.part_keys(shapes)}
+    return Source("sam2_image", network, tuple(keys), lambda name: maker.make(*keys[name]))
 
 
 def _sam2_video(config: Config) -> Source:

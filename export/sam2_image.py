@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from streamseg.export.part import Part
-from streamseg.nets.sam2_decoder import ABSENT, BOX_END, BOX_START, NEGATIVE, NO_POINT, POSITIVE
-from streamseg.nets.sam2_video import ImageEncoder, PromptDecoder
+from streamseg.nets.sam2_decoder import (
+    ABSENT,
+    BOX_END,
+    BOX_POINTS,
+    BOX_START,
+    NEGATIVE,
+    NO_POINT,
+    POSITIVE,
+)
+from streamseg.nets.sam2_image import ImageEncoder, Sam2Image
 
-if TYPE_CHECKING:
-    from transformers import Sam2Model
-
+Kind = Literal["encoder", "decoder"]
 FEATURES = ("embedding", "middle", "fine")
 _EXACT = frozenset(("image", "points", "logits", "iou", "presence"))
-_FIXED_POINTS = 3
-"""Two corners of a box, and the NO_POINT that ends every prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,49 +41,48 @@ class Sam2ImageShapes:
     """
 
     objects: tuple[int, ...] = (1, 2, 4, 8, 16)
-    points: int = 5
+    points: int = 8
+
+
+def part_keys(shapes: Sam2ImageShapes) -> list[tuple[Kind, int, int]]:
+    """Kind, objects and points of every part at these shapes."""
+    return [("encoder", 1, 0), *(("decoder", count, shapes.points) for count in shapes.objects)]
+
+
+def part_name(kind: Kind, objects: int = 1, points: int = 0) -> str:
+    """The name of a part: such as sam2_image_decoder_n2_p8."""
+    return "sam2_image_encoder" if kind == "encoder" else f"sam2_image_{kind}_n{objects}_p{points}"
+
+
+def parts(network: Sam2Image, shapes: Sam2ImageShapes) -> list[Part]:
+    """Every part of `network` at these shapes; see `part_keys`."""
+    maker = Sam2ImageParts(network)
+    return [maker.make(*key) for key in part_keys(shapes)]
 
 
 class Sam2ImageParts:
     """Makes parts one by one; example inputs are seeded, and plausible.
 
     Args:
-        network: In any precision, on the CPU; its layers are wrapped, not copied.
-        shapes: Static shapes.
+        network: In any precision; its modules are wrapped, not copied.
     """
 
-    def __init__(self, network: Sam2Model, shapes: Sam2ImageShapes) -> None:
-        self._encoder = ImageEncoder(network).eval()
-        self._decoder = PromptDecoder(network).eval()
-        self._points = shapes.points
-        self._counts = {f"sam2_image_decoder_n{count}": count for count in shapes.objects}
+    def __init__(self, network: Sam2Image) -> None:
+        self._network = network
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of every part."""
-        return ("sam2_image_encoder", *self._counts)
-
-    def make(self, name: str) -> Part:
-        """The part of that name."""
-        if name not in self._counts:
-            return encoder_part(name, self._encoder, self._size)
-        points, labels = _prompts(self._size, self._points, self._counts[name])
-        inputs = {**self._features, "points": points, "labels": labels}
-        return Part(name, self._decoder, inputs, ("logits", "iou", "presence"), _EXACT)
-
-    @property
-    def _size(self) -> int:
-        return self._decoder.prompts.size
+    def make(self, kind: Kind, count: int = 1, points: int = 0) -> Part:
+        """One part; the decoder for `count` prompts of a box and up to `points` points."""
+        network, name = self._network, part_name(kind, count, points)
+        if kind == "encoder":
+            return encoder_part(name, network.image_encoder, network.size)
+        places, labels = _prompts(network.size, points, count)
+        inputs = {**self._features, "points": places, "labels": labels}
+        return Part(name, network.prompt_decoder, inputs, ("logits", "iou", "presence"), _EXACT)
 
     @cached_property
     def _features(self) -> dict[str, Tensor]:
-        return run_features(self._encoder, example_picture(self._size))
-
-
-def parts(network: Sam2Model, shapes: Sam2ImageShapes) -> list[Part]:
-    """Every part of `network` at these shapes."""
-    maker = Sam2ImageParts(network, shapes)
-    return [maker.make(name) for name in maker.names]
+        image = example_picture(self._network.size).to(self._network.device)
+        return run_features(self._network.image_encoder, image)
 
 
 def encoder_part(name: str, encoder: ImageEncoder, size: int) -> Part:
@@ -103,8 +106,8 @@ def run_features(encoder: ImageEncoder, image: Tensor) -> dict[str, Tensor]:
 
 def _prompts(size: int, room: int, count: int) -> tuple[Tensor, Tensor]:
     """Boxes side by side with a point inside, one outside as far as there is room, and gaps."""
-    points = torch.zeros(count, room + _FIXED_POINTS, 2)
-    labels = torch.full((count, room + _FIXED_POINTS), ABSENT)
+    points = torch.zeros(count, room + BOX_POINTS, 2)
+    labels = torch.full((count, room + BOX_POINTS), ABSENT)
     for row in range(count):
         left = size * (row + 0.1) / count
         right = size * (row + 0.9) / count
@@ -114,7 +117,7 @@ def _prompts(size: int, room: int, count: int) -> tuple[Tensor, Tensor]:
             (0.0, 0.0, NO_POINT),
             ((left + right) / 2, 0.5 * size, POSITIVE),
             (left, 0.1 * size, NEGATIVE),
-        ][: room + _FIXED_POINTS]
+        ][: room + BOX_POINTS]
         table = torch.tensor(known)
         points[row, : len(known)], labels[row, : len(known)] = table[:, :2], table[:, 2].long()
     return points, labels

@@ -221,12 +221,13 @@ class NetworkSection(Section):
         return self
 
 
-class Sam2Config(Section):
-    """SAM2's image predictor over transformers' `Sam2Model`."""
+class Sam2Config(NetworkSection):
+    """SAM2's image predictor on keyframes."""
 
     checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    points: Count = Field(
+        8, description="Points beside its box that an exported prompt has room for."
+    )
     box_margin: float | None = Field(
         None,
         ge=0,

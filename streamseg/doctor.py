@@ -232,7 +232,7 @@ def _parts(config: Config, families: Report) -> list[Report]:
     if config.propagation.backend == "sam2":
         rows.append(_choice("propagation.sam2", config.propagation.sam2.engine, families))
     if config.segmentation.backend == "sam2":
-        rows.append(_choice("segmentation.sam2", EngineConfig(), families))
+        rows.append(_choice("segmentation.sam2", config.segmentation.sam2.engine, families))
     return rows
 
 

@@ -208,6 +208,7 @@ class _Run:
     ) -> None:
         self._config = config
         self._propagator = propagator
+        self._stages = {"segmentation": segmenter, "propagation": propagator}
         self._source = source
         self._inbox = inbox
         self._clock = clock
@@ -262,7 +263,7 @@ class _Run:
             self._telemetry,
             self._groundings,
             self._query,
-            propagation.engines_of(self._propagator),
+            self._stages,
         )
 
     # The way of one frame ---------------------------------------------------------------------

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import Sam2Model
 
+    from streamseg.nets.sam2_image import Sam2Image
     from streamseg.nets.sam2_video import Sam2Video
     from streamseg.nets.xmem import XMem
 
@@ -167,14 +168,13 @@ def verify(name: str) -> dict[str, str]:
     return sums
 
 
-def load_sam2(name_or_path: str, device: str = "auto", dtype: str = "float32") -> Sam2Model:
-    """A SAM2 network ready to run: on its device, in its dtype, in eval mode.
+def load_sam2(name_or_path: str, device: str = "auto") -> Sam2Model:
+    """transformers' SAM2 network: on its device, float32, in eval mode.
 
     Args:
         name_or_path: Of `list_models`, a hub id such as facebook/sam2.1-hiera-tiny, or a folder
             with config.json and model.safetensors.
         device: auto, cpu, cuda, cuda:1 or mps.
-        dtype: float32, bfloat16 or float16.
 
     Raises:
         CheckpointError: Missing, damaged, or some keys do not fit; each is named.
@@ -182,19 +182,24 @@ def load_sam2(name_or_path: str, device: str = "auto", dtype: str = "float32") -
         MissingDependencyError: torch or transformers is not installed.
     """
     target = _device(device)
-    import torch
-
-    from streamseg.nets.sam2 import sam2_from_folder, selftest_sam2
+    from streamseg.nets.sam2 import sam2_from_folder
+    from streamseg.nets.sam2_selftest import selftest_sam2
 
     if name_or_path == "selftest-sam2":
         network = selftest_sam2()
     else:
         network = sam2_from_folder(_resolve(name_or_path, "sam2"))
     module: torch.nn.Module = network
-    module.to(device=target, dtype=getattr(torch, dtype))
-    # Prompts' coordinates lose pixels in half precision; their encoding is a 2-row matrix.
-    network.prompt_encoder.shared_embedding.float()
+    module.to(target)
     return network
+
+
+def load_sam2_image(name_or_path: str, device: str = "auto") -> Sam2Image:
+    """SAM2's image predictor ready to run; see `load_sam2`."""
+    network = load_sam2(name_or_path, device)
+    from streamseg.nets.sam2_image import Sam2Image
+
+    return Sam2Image(network)
 
 
 def load_sam2_video(name_or_path: str, device: str = "auto") -> Sam2Video:
@@ -210,7 +215,8 @@ def load_sam2_video(name_or_path: str, device: str = "auto") -> Sam2Video:
         MissingDependencyError: torch or transformers is not installed.
     """
     target = _device(device)
-    from streamseg.nets.sam2_video import sam2_video_from_folder, selftest_sam2_video
+    from streamseg.nets.sam2_selftest import selftest_sam2_video
+    from streamseg.nets.sam2_video import sam2_video_from_folder
 
     if name_or_path == "selftest-sam2":
         return selftest_sam2_video().to(target)

@@ -23,9 +23,9 @@ STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "s
 COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines"}
 STAGE_EXTRAS = {
     "sources.synthetic": {"synthetic"},
-    "segmentation.sam2": {"weights"},
+    "segmentation.sam2": {"weights", "eye"},
     "propagation.neural": {"weights"},
-    "propagation.sam2": {"weights"},
+    "propagation.sam2": {"weights", "eye"},
 }
 """What a single file may know besides; each line is a decision."""
 

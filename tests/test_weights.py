@@ -17,7 +17,7 @@ from hub_server import Hub
 
 from streamseg import weights
 from streamseg.errors import CheckpointError, ConfigError, EngineError
-from streamseg.nets.sam2 import selftest_sam2
+from streamseg.nets.sam2_selftest import selftest_sam2
 from streamseg.nets.xmem import XMem, selftest_xmem
 
 NAMES = [
@@ -221,13 +221,6 @@ def test_a_sam2_folder_loads_by_path(sam2_folder: Path, monkeypatch) -> None:
     monkeypatch.chdir(sam2_folder.parent)
     relative = f"./{sam2_folder.name}"
     assert same(weights.load_sam2(relative, "cpu"), selftest_sam2(seed=3))
-
-
-def test_half_precision_keeps_the_prompts_exact(sam2_folder: Path) -> None:
-    network = weights.load_sam2(str(sam2_folder), "cpu", "bfloat16")
-    assert network.no_memory_embedding.dtype == torch.bfloat16
-    exact = network.prompt_encoder.shared_embedding.positional_embedding
-    assert exact.dtype == torch.float32
 
 
 def test_xmem_loads_by_name_and_by_path(xmem_file: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from streamseg.config import Sam2PropagationConfig
 from streamseg.engines import Engine
-from streamseg.engines.buckets import padded, turns
+from streamseg.engines.buckets import in_turns
 
 Find = Callable[[str, int, int], Engine]
 """Kind of part, count of objects, frames in the bank: to its engine."""
@@ -133,17 +133,9 @@ class Sam2OnEngines:
         outputs: Sequence[str],
         frames: int = 0,
     ) -> list[Tensor]:
-        """Run a part over all objects, in as few turns as the buckets allow."""
-        total = len(next(iter(own.values())))
-        features = {name: tensor.contiguous() for name, tensor in shared.items()}
-        taken = []
-        for start, count, bucket in turns(total, self._buckets):
-            rows = {name: padded(t[start : start + count], bucket) for name, t in own.items()}
-            out = self._find(kind, bucket, frames).run({**features, **rows})
-            taken.append([out[name][:count] for name in outputs])
-        if len(taken) == 1:
-            return taken[0]
-        return [torch.cat(parts) for parts in zip(*taken, strict=True)]
+        return in_turns(
+            lambda count: self._find(kind, count, frames), shared, own, outputs, self._buckets
+        )
 
 
 def on_engines(network: Any, config: Sam2PropagationConfig, cache: Path) -> Sam2OnEngines:

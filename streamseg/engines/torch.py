@@ -13,9 +13,33 @@ from torch._subclasses import FakeTensorMode
 from streamseg.engines import TensorSpec, check_inputs
 from streamseg.errors import ConfigError, EngineError
 from streamseg.nets.attention import address, probe
+from streamseg.nets.sam2_decoder import (
+    ABSENT,
+    BOX_END,
+    BOX_POINTS,
+    BOX_START,
+    NEGATIVE,
+    NO_POINT,
+    POSITIVE,
+)
 from streamseg.nets.xmem import XMem
 
-__all__ = ["TorchEngine", "TorchOptions", "XMem", "address", "aggregate", "pick_device", "probe"]
+__all__ = [
+    "ABSENT",
+    "BOX_END",
+    "BOX_POINTS",
+    "BOX_START",
+    "NEGATIVE",
+    "NO_POINT",
+    "POSITIVE",
+    "TorchEngine",
+    "TorchOptions",
+    "XMem",
+    "address",
+    "aggregate",
+    "pick_device",
+    "probe",
+]
 
 aggregate = XMem.aggregate
 _Forward = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 ABSENT, NO_POINT, NEGATIVE, POSITIVE, BOX_START, BOX_END = -10, -1, 0, 1, 2, 3
 """Labels of points. Every prompt of SAM2 ends with one NO_POINT."""
+BOX_POINTS = 3
+"""A box is a BOX_START, a BOX_END and the NO_POINT; what else is pointed at comes beside them."""
 
 
 class Exact(nn.Module):

@@ -1,8 +1,8 @@
 """SAM2's video network in parts of static shapes, over the weights of transformers' models.
 
 What a propagator calls per frame: `ImageEncoder`, `MemoryAttention`, `TrackDecoder` and
-`MemoryEncoder`; on the frame where an object is given: `SeedEncoder`. `PromptDecoder` is the
-image predictor. Each forward takes and gives plain tensors, n objects at a time.
+`MemoryEncoder`; on the frame where an object is given: `SeedEncoder`. Each forward takes and gives
+plain tensors, n objects at a time.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from streamseg.checkpoints import check_shapes, read_state, shapes_of
 from streamseg.errors import CheckpointError, MissingDependencyError
-from streamseg.nets.sam2 import TWINS, random_like, with_twins
-from streamseg.nets.sam2_decoder import NO_POINT, Decided, MaskDecoder, PromptEncoder
+from streamseg.nets.sam2 import with_twins
+from streamseg.nets.sam2_decoder import Decided, MaskDecoder
+from streamseg.nets.sam2_image import ImageEncoder, image_positions
 from streamseg.nets.sam2_memory import MemoryAttention, Positions
-from streamseg.nets.sam2_vision import trunk
 
 try:
     from transformers import Sam2VideoConfig, Sam2VideoModel
@@ -34,7 +33,6 @@ except ImportError:
 
 NO_OBJECT = -1024.0
 """Logit of every pixel when the object is not there."""
-_PRESENCE = "mask_decoder.pred_obj_score_head.proj_out.bias"
 
 
 class Sam2Video(nn.Module):
@@ -65,7 +63,6 @@ class Sam2Video(nn.Module):
         self.track_decoder = TrackDecoder(network)
         self.memory_encoder = MemoryEncoder(network)
         self.seed_encoder = SeedEncoder(network, self.memory_encoder)
-        self.prompt_decoder = PromptDecoder(network)
         self.train(False).requires_grad_(False)
 
     def look(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,58 +95,6 @@ class Sam2Video(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.memory_attention.memory.dtype
-
-
-class ImageEncoder(nn.Module):
-    """A picture to the features that every other part reads."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.vision = trunk(network.vision_encoder)
-        self.fine, self.middle = network.mask_decoder.conv_s0, network.mask_decoder.conv_s1
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Picture (1, 3, S, S), normalised by ImageNet's mean and deviation.
-
-        Returns:
-            The embedding (1, C, S/16, S/16) and the high-resolution features that the mask
-            decoder adds: middle (1, C/4, S/8, S/8) and fine (1, C/8, S/4, S/4).
-        """
-        levels = self.vision(image.to(self.fine.weight.dtype)).fpn_hidden_states
-        return levels[-1], self.middle(levels[1]), self.fine(levels[0])
-
-
-class PromptDecoder(nn.Module):
-    """The image predictor: prompts to three candidates each, with their predicted IoU."""
-
-    nothing: Tensor
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.prompts = PromptEncoder(network.prompt_encoder)
-        self.decoder = MaskDecoder(network.mask_decoder, _image_positions(network))
-        nothing = network.no_memory_embedding[0, 0] + network.prompt_encoder.no_mask_embed.weight[0]
-        self.register_buffer("nothing", nothing.detach()[None, :, None, None])
-
-    def forward(
-        self, embedding: Tensor, middle: Tensor, fine: Tensor, points: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode n prompts; features as `ImageEncoder` gives them.
-
-        Args:
-            points: (n, P, 2) float32, x and y in the network's pixels.
-            labels: (n, P) int64: see `sam2_decoder`. A box is a BOX_START and a BOX_END; the
-                last point that is there is a NO_POINT; what is ABSENT has no influence.
-
-        Returns:
-            Logits (n, 3, S/4, S/4), predicted IoU (n, 3) and the logit that anything is
-            there (n, 1), in float32.
-        """
-        tokens = self.prompts(points, labels)
-        present = labels >= NO_POINT
-        decided = self.decoder(embedding + self.nothing, tokens, present)
-        logits = self.decoder.paint(decided, middle, fine)
-        return logits[:, 1:].float(), decided.iou[:, 1:].float(), decided.presence.float()
 
 
 class TrackDecoder(nn.Module):
@@ -264,7 +209,7 @@ class _PointerHead(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.decoder = MaskDecoder(network.mask_decoder, _image_positions(network))
+        self.decoder = MaskDecoder(network.mask_decoder, image_positions(network))
         self.project = network.object_pointer_proj
         self.register_buffer("no_point", network.prompt_encoder.not_a_point_embed.weight.detach())
         self.register_buffer("no_pointer", network.no_object_pointer.detach())
@@ -278,11 +223,6 @@ class _PointerHead(nn.Module):
         token = decided.tokens.gather(1, row).squeeze(1)
         pointer = torch.where(decided.presence > 0, self.project(token), self.no_pointer)
         return decided, best, pointer
-
-
-def _image_positions(network: Any) -> Tensor:
-    with torch.no_grad():
-        return cast(Tensor, network.get_image_wide_positional_embeddings())
 
 
 def _memory_attention(network: Any, grid: tuple[int, int]) -> MemoryAttention:
@@ -346,6 +286,9 @@ def _empty(path: Path) -> Sam2VideoModel:
             f"{path}: expected model_type sam2_video, got {kind!r}; an image network has no "
             "memory: give a SAM2 folder as facebook/sam2.1-* has them"
         )
+    # What transformers 4.56 called the rotary base, as the public configs do.
+    if theta := values.pop("memory_attention_rope_theta", None):
+        values["rope_parameters"] = {"rope_theta": theta}
     try:
         config = Sam2VideoConfig.from_dict(values)
         with torch.device("meta"):
@@ -367,68 +310,4 @@ def _chooses_among_candidates(config: Any) -> bool:
         and config.multimask_output_for_tracking
         and config.multimask_min_pt_num == 0
         and config.mask_decoder_config.num_multimask_outputs > 1
-    )
-
-
-def selftest_video_model(seed: int = 0) -> Sam2VideoModel:
-    """transformers' own small video model (128×128) with seeded random weights."""
-    return with_seeded_weights(Sam2VideoModel(_selftest_config()), seed)
-
-
-def with_seeded_weights(network: Sam2VideoModel, seed: int = 0) -> Sam2VideoModel:
-    """The network, in eval mode, its weights replaced by lively ones from NumPy's generator.
-
-    Lively: unlike in transformers' initialisation nothing is zero, and objects are seen.
-    """
-    rng = np.random.default_rng(seed)
-    state = {
-        name: random_like(name, value.shape, rng) for name, value in network.state_dict().items()
-    }
-    state[TWINS[1]] = state[TWINS[0]].clone()
-    state[_PRESENCE].add_(1.0)
-    network.load_state_dict(state)
-    network.train(False).requires_grad_(False)
-    return network
-
-
-def selftest_sam2_video(seed: int = 0) -> Sam2Video:
-    """A small SAM2 for video with seeded random weights; its masks mean nothing."""
-    return Sam2Video(selftest_video_model(seed))
-
-
-def _selftest_config() -> Sam2VideoConfig:
-    backbone = {
-        "model_type": "sam2_hiera_det_model",
-        "hidden_size": 16,
-        "image_size": [128, 128],
-        "blocks_per_stage": [1, 1, 2, 1],
-        "embed_dim_per_stage": [16, 32, 64, 128],
-        "num_attention_heads_per_stage": [1, 2, 4, 8],
-        "window_size_per_stage": [8, 4, 8, 4],
-        "global_attention_blocks": [3],
-    }
-    return Sam2VideoConfig(
-        vision_config={
-            "model_type": "sam2_vision_model",
-            "backbone_config": backbone,
-            "backbone_channel_list": [128, 64, 32, 16],
-            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
-            "fpn_hidden_size": 128,
-        },
-        prompt_encoder_config={"hidden_size": 128, "image_size": 128, "patch_size": 16},
-        mask_decoder_config={
-            "hidden_size": 128,
-            "mlp_dim": 64,
-            "num_attention_heads": 4,
-            "iou_head_hidden_dim": 32,
-        },
-        image_size=128,
-        memory_attention_hidden_size=128,
-        memory_attention_num_layers=2,
-        memory_attention_feed_forward_hidden_size=64,
-        memory_attention_rope_feat_sizes=[8, 8],
-        memory_encoder_hidden_size=128,
-        mask_downsampler_embed_dim=128,
-        memory_fuser_embed_dim=128,
-        memory_fuser_intermediate_dim=64,
     )

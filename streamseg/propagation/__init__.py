@@ -54,12 +54,6 @@ class Propagator(Protocol):
         """Forget every object: a new epoch."""
 
 
-def engines_of(propagator: Propagator) -> dict[str, object]:
-    """Which engines run its network and what stood in for what; nothing where there are none."""
-    tell = getattr(propagator, "engines", None)
-    return {} if tell is None else tell()
-
-
 def build(config: PropagationConfig) -> Propagator:
     """Make the propagator that the config names.
 

@@ -6,7 +6,7 @@ bank, decode a mask, remember it. All objects take each of these steps together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from streamseg.config import Sam2PropagationConfig
 from streamseg.errors import MissingDependencyError
 from streamseg.propagation import Propagator
-from streamseg.types import Frame, Image, Labels, Mask, Propagated
+from streamseg.types import Frame, Labels, Mask, Propagated
 
 try:
     import torch
@@ -25,17 +25,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streamseg.engines.torch import pick_device
+from streamseg.eye import Eye, Features, resized, sight_of
 from streamseg.propagation.sam2_memory import Bank
 from streamseg.weights import cache_dir, load_sam2_video
 
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 _GIVEN_PIXEL, _GIVEN_PRESENCE = 1024.0, 10.0
 """Logits where a mask is given: of a pixel, so that no prediction outbids it; of the object."""
-
-Features = tuple[Tensor, Tensor, Tensor]
-"""What the network says of a picture without knowing any object: embedding, middle and fine."""
 
 
 class Network(Protocol):
@@ -76,11 +72,14 @@ class Sam2Propagator:
     Args:
         network: On its device; shared, never changed.
         config: What is kept of buffered frames.
+        sight: Of the network's encoder: see `streamseg.eye.sight_of`.
     """
 
-    def __init__(self, network: Network, config: Sam2PropagationConfig) -> None:
+    def __init__(
+        self, network: Network, config: Sam2PropagationConfig, sight: Hashable | None = None
+    ) -> None:
         self._network = network
-        self._eye = _Eye(network, _DTYPES.get(config.keep_features))
+        self._eye = Eye(network, _DTYPES.get(config.keep_features), sight)
         self.reset()
 
     @classmethod
@@ -93,11 +92,12 @@ class Sam2Propagator:
         """
         network = load_sam2_video(config.checkpoint, str(pick_device(config.device)))
         network.memory_attention.compare(config.query_rows)
+        sight = sight_of(network.image_encoder, config.engine)
         if config.engine.is_plain:
-            return cls(network, config)
+            return cls(network, config, sight)
         from streamseg.engines.sam2 import on_engines
 
-        return cls(on_engines(network, config, cache_dir() / "engines"), config)
+        return cls(on_engines(network, config, cache_dir() / "engines"), config, sight)
 
     def engines(self) -> dict[str, object]:
         """Which engines run the network; nothing where it runs as it is."""
@@ -170,7 +170,7 @@ class Sam2Propagator:
         self._bank.give(row, self._step, memory[0], pointer[0])
         side = self._logits.shape[-1]
         logits = (2 * given[None] - 1) * _GIVEN_PIXEL
-        self._logits[row] = _resized(logits, (side, side))[0, 0]
+        self._logits[row] = resized(logits, (side, side))[0, 0]
         self._presence[row] = _GIVEN_PRESENCE if given.any() else -_GIVEN_PRESENCE
 
     def _row(self, id_: int) -> int:
@@ -246,55 +246,3 @@ class Sam2Propagator:
             self._logits[row] = lane._logits[their_row]
             self._presence[row] = lane._presence[their_row]
         return self._published()
-
-
-class _Eye:
-    """Brings pictures and masks to the network's square, and keeps what it says of a frame."""
-
-    def __init__(self, network: Network, kept: torch.dtype | None) -> None:
-        self._network, self._kept = network, kept
-        self._memo_key = object()
-        device = network.device
-        deviation = torch.tensor(_DEVIATION, device=device)[:, None, None]
-        self._scale = 1 / (255 * deviation)
-        self._shift = -torch.tensor(_MEAN, device=device)[:, None, None] / deviation
-
-    def look(self, frame: Frame) -> Features:
-        """The frame's features; a frame seen before is not encoded again."""
-        if self._kept is None:
-            return self._encode(frame.image)
-        fresh: list[Features] = []
-
-        def encode() -> Features:
-            fresh.append(self._encode(frame.image))
-            return _cast(fresh[0], self._kept)
-
-        kept = frame.memo(self._memo_key, encode)
-        # What was computed just now is exact; only a replay sees the kept precision.
-        return fresh[0] if fresh else _cast(kept, self._network.dtype)
-
-    def squared(self, mask: Mask) -> Tensor:
-        """(H, W) bool to (1, S, S) float32, 0 or 1."""
-        given = torch.tensor(mask, device=self._network.device).float()
-        return (self._square(given[None, None])[0] >= 0.5).float()
-
-    def _encode(self, image: Image) -> Features:
-        # A copy, since the frame's memory may be read-only, which torch refuses to share.
-        pixels = torch.tensor(image, device=self._network.device).permute(2, 0, 1)[None].float()
-        return self._network.look(self._square(pixels) * self._scale + self._shift)
-
-    def _square(self, picture: Tensor) -> Tensor:
-        side = self._network.size
-        return _resized(picture, (side, side))
-
-
-def _cast(features: Features, dtype: torch.dtype | None) -> Features:
-    embedding, middle, fine = (tensor.to(dtype) for tensor in features)
-    return embedding, middle, fine
-
-
-def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, C, H, W) to another size, bilinear with antialiasing, as SAM2's own transform."""
-    if tuple(picture.shape[-2:]) == size:
-        return picture
-    return F.interpolate(picture, size, mode="bilinear", align_corners=False, antialias=True)

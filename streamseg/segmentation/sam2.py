@@ -3,62 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import Protocol
 
 import numpy as np
 
 from streamseg import weights
 from streamseg.config import Sam2Config
 from streamseg.errors import MissingDependencyError
-from streamseg.types import Box, Frame, Image, Mask, Segmented, Target
+from streamseg.types import Box, Frame, Mask, Segmented, Target
 
 try:
     import torch
-    from torch.nn import functional
 except ImportError:
     raise MissingDependencyError("torch", "neural") from None
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import Sam2Model
+from torch import Tensor
+from torch.nn import functional as F
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from streamseg.engines.torch import ABSENT, BOX_END, BOX_START, NEGATIVE, NO_POINT, POSITIVE
+from streamseg.eye import Encoder, Eye, Features, sight_of
+
+
+class Network(Encoder, Protocol):
+    """What is called of `streamseg.nets.sam2_image.Sam2Image`; see there for shapes."""
+
+    def answer(
+        self, features: Features, points: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
-    """One target in the network's pixels: `points` are x, y, label (1 on the object, 0 off it)."""
+    """One target in the network's pixels: `points` are x, y, label."""
 
     index: int
-    box: Box
     points: tuple[tuple[float, float, int], ...]
 
 
 class Sam2Segmenter:
-    """SAM2's image predictor (SAM 2, section 4) over transformers' `Sam2Model`.
+    """SAM2's image predictor (SAM 2, section 4).
 
-    A picture is encoded once and its embedding memoised on the frame. Targets with equally
-    many points are decoded in one batch: nothing is padded, so a target's mask does not
-    depend on its company. May be called from several threads.
+    A picture is encoded once and its features memoised on the frame. Targets are decoded in one
+    batch, those with fewer points filled up with absent ones, which have no influence: a target's
+    mask does not depend on its company. May be called from several threads.
 
     Args:
-        network: In eval mode, on its device, in its dtype.
+        network: On its device.
         box_margin: Masks are cut at the target's box grown by this share of its size on each
             side; None leaves them as SAM2 made them.
+        sight: Of the network's encoder: see `streamseg.eye.sight_of`.
     """
 
-    def __init__(self, network: Sam2Model, box_margin: float | None = None) -> None:
+    def __init__(
+        self, network: Network, box_margin: float | None = None, sight: Hashable | None = None
+    ) -> None:
         self._network = network
         self._box_margin = box_margin
-        self._size = cast(int, network.prompt_encoder.input_image_size)
-        self._memo_key = object()
-        weight = network.no_memory_embedding
-        self._device, self._dtype = weight.device, weight.dtype
-        self._scale, self._shift = _normalisation(self._device)
+        self._eye = Eye(network, network.dtype, sight)
 
     @classmethod
     def from_config(cls, config: Sam2Config) -> Sam2Segmenter:
@@ -68,82 +71,72 @@ class Sam2Segmenter:
             CheckpointError: The weights are missing or of another shape.
             MissingDependencyError: torch or transformers is not installed.
         """
-        network = weights.load_sam2(config.checkpoint, config.device, config.dtype)
-        return cls(network, config.box_margin)
+        network = weights.load_sam2_image(config.checkpoint, config.device)
+        sight = sight_of(network.image_encoder, config.engine)
+        if config.engine.is_plain:
+            return cls(network, config.box_margin, sight)
+        from streamseg.engines.sam2_image import on_engines
+
+        engines = on_engines(network, config, weights.cache_dir() / "engines")
+        return cls(engines, config.box_margin, sight)
+
+    def engines(self) -> dict[str, object]:
+        """Which engines run the network; nothing where it runs as it is."""
+        summary = getattr(self._network, "summary", None)
+        return {} if summary is None else summary()
 
     def segment(self, frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
         """One mask per target, in order, (H, W) bool at the frame's resolution.
 
         Of SAM2's three candidates the one with the best predicted IoU is taken, and that IoU
         is the score. A target whose box lies off the picture gets an empty mask and score 0.
+
+        Raises:
+            EngineError: Nothing that the config allows runs the network.
         """
         results = [_nothing(frame) for _ in targets]
+        prompts = list(self._prompts(frame, targets))
+        if not prompts:
+            return results
         with torch.inference_mode():
-            for batch in _batches(self._prompts(frame, targets)):
-                logits, scores = self._decode(self._embedding(frame), batch)
-                for prompt, low, score in zip(batch, logits, scores.tolist(), strict=True):
-                    mask = _upsample(low, frame.height, frame.width)
-                    self._clip(mask, targets[prompt.index].box)
-                    if mask.any():
-                        results[prompt.index] = Segmented(mask, min(max(score, 0.0), 1.0))
+            logits, scores = self._decode(self._eye.look(frame), prompts)
+            for prompt, low, score in zip(prompts, logits, scores.tolist(), strict=True):
+                mask = _upsample(low, frame.height, frame.width)
+                self._clip(mask, targets[prompt.index].box)
+                if mask.any():
+                    results[prompt.index] = Segmented(mask, min(max(score, 0.0), 1.0))
         return results
 
-    def preprocess(self, image: Image) -> Tensor:
-        """(H, W, 3) uint8 RGB → (1, 3, S, S) normalised, on the network's device, in its dtype.
-
-        As SAM2's own transform: bilinear with antialiasing to a square, the aspect ratio not
-        kept, then ImageNet's mean and deviation.
-        """
-        # A copy, since the frame's memory may be read-only, which torch refuses to share.
-        pixels = torch.tensor(image, device=self._device).permute(2, 0, 1)[None].float()
-        size = (self._size, self._size)
-        pixels = functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
-        return pixels.mul_(self._scale).add_(self._shift).to(self._dtype)
-
-    def _embedding(self, frame: Frame) -> tuple[Tensor, ...]:
-        """The image embedding and the two high-resolution features, from fine to coarse."""
-
-        def encode() -> tuple[Tensor, ...]:
-            return tuple(self._network.get_image_embeddings(self.preprocess(frame.image)))
-
-        return frame.memo(self._memo_key, encode)
-
-    def _prompts(self, frame: Frame, targets: Sequence[Target]) -> Iterable[_Prompt]:
-        x_scale, y_scale = self._size / frame.width, self._size / frame.height
+    def _prompts(self, frame: Frame, targets: Sequence[Target]) -> Iterator[_Prompt]:
+        x_scale, y_scale = self._network.size / frame.width, self._network.size / frame.height
         for index, target in enumerate(targets):
             box = _inside(target.box, frame)
             if box is None:
                 continue
             x0, y0, x1, y1 = box
-            labelled = [(*point, 1) for point in target.positive]
-            labelled += [(*point, 0) for point in target.negative]
-            yield _Prompt(
-                index,
-                # SAM2 was trained on boxes whose far corner is the last pixel, not one past it.
-                (x0 * x_scale, y0 * y_scale, (x1 - 1) * x_scale, (y1 - 1) * y_scale),
-                tuple(
-                    (x * x_scale, y * y_scale, label)
-                    for x, y, label in labelled
-                    if 0 <= x < frame.width and 0 <= y < frame.height
-                ),
-            )
+            # SAM2 was trained on boxes whose far corner is the last pixel, not one past it.
+            points = [(x0, y0, BOX_START), (x1 - 1, y1 - 1, BOX_END), (0.0, 0.0, NO_POINT)]
+            labelled = [(*point, POSITIVE) for point in target.positive]
+            labelled += [(*point, NEGATIVE) for point in target.negative]
+            points += [
+                (x, y, label)
+                for x, y, label in labelled
+                if 0 <= x < frame.width and 0 <= y < frame.height
+            ]
+            yield _Prompt(index, tuple((x * x_scale, y * y_scale, label) for x, y, label in points))
 
-    def _decode(
-        self, embedding: tuple[Tensor, ...], prompts: Sequence[_Prompt]
-    ) -> tuple[Tensor, Tensor]:
-        """Mask logits (N, S/4, S/4) float32 and predicted IoU (N,) of the best candidates."""
-        points = torch.tensor([prompt.points for prompt in prompts], device=self._device)
-        has_points = points.numel() > 0
-        output = self._network(
-            image_embeddings=embedding,
-            input_boxes=torch.tensor([[prompt.box for prompt in prompts]], device=self._device),
-            input_points=points[None, :, :, :2] if has_points else None,
-            input_labels=points[None, :, :, 2].int() if has_points else None,
-            multimask_output=True,
+    def _decode(self, features: Features, prompts: Sequence[_Prompt]) -> tuple[Tensor, Tensor]:
+        """Mask logits (n, S/4, S/4) float32 and predicted IoU (n,) of the best candidates."""
+        most = max(len(prompt.points) for prompt in prompts)
+        gap = (0.0, 0.0, ABSENT)
+        table = torch.tensor(
+            [[*prompt.points, *[gap] * (most - len(prompt.points))] for prompt in prompts],
+            device=self._network.device,
         )
-        scores, best = output.iou_scores[0].float().max(dim=1)
-        rows = torch.arange(len(prompts), device=self._device)
-        return output.pred_masks[0][rows, best].float(), scores
+        logits, iou = self._network.answer(features, table[..., :2], table[..., 2].long())
+        scores, best = iou.max(1)
+        rows = torch.arange(len(prompts), device=logits.device)
+        return logits[rows, best], scores
 
     def _clip(self, mask: Mask, box: Box) -> None:
         if self._box_margin is None:
@@ -154,21 +147,6 @@ class Sam2Segmenter:
         mask[max(0, math.ceil(y1 + y_margin)) :] = False
         mask[:, : max(0, math.floor(x0 - x_margin))] = False
         mask[:, max(0, math.ceil(x1 + x_margin)) :] = False
-
-
-def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Scale and shift (1, 3, 1, 1) that take pixels in [0, 255] to ImageNet's normalised ones."""
-    mean = torch.tensor(IMAGENET_MEAN, device=device).reshape(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=device).reshape(1, 3, 1, 1)
-    return 1.0 / (255.0 * std), -mean / std
-
-
-def _batches(prompts: Iterable[_Prompt]) -> Iterable[list[_Prompt]]:
-    """Prompts with equally many points together."""
-    by_points: defaultdict[int, list[_Prompt]] = defaultdict(list)
-    for prompt in prompts:
-        by_points[len(prompt.points)].append(prompt)
-    return by_points.values()
 
 
 def _inside(box: Box, frame: Frame) -> Box | None:
@@ -182,7 +160,7 @@ def _inside(box: Box, frame: Frame) -> Box | None:
 
 def _upsample(logits: Tensor, height: int, width: int) -> Mask:
     """(h, w) logits → (height, width) bool, bilinear, object where above 0."""
-    full = functional.interpolate(logits[None, None], size=(height, width), mode="bilinear")
+    full = F.interpolate(logits[None, None], size=(height, width), mode="bilinear")
     mask: Mask = (full[0, 0] > 0).cpu().numpy()
     return mask
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import Sam2Config, Sam2Model, Sam2VideoConfig, Sam2VideoModel
+from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.export import sam2_image, sam2_video
@@ -13,18 +13,24 @@ from streamseg.export.part import Part
 from streamseg.export.precision import lower
 from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify import LIMITS, reference, verify
-from streamseg.nets.sam2 import selftest_sam2
 from streamseg.nets.sam2_decoder import ABSENT, NO_POINT
-from streamseg.nets.sam2_video import Sam2Video, selftest_sam2_video, with_seeded_weights
+from streamseg.nets.sam2_image import Sam2Image
+from streamseg.nets.sam2_selftest import (
+    image_twin,
+    selftest_sam2,
+    selftest_sam2_video,
+    with_seeded_weights,
+)
+from streamseg.nets.sam2_video import Sam2Video
 
 TARGETS = ("sm86", "sm89")
 SMALL_VIDEO = sam2_video.Sam2VideoShapes(objects=(3,), frames=(2, 7), rows=24)
 SMALL_IMAGE = sam2_image.Sam2ImageShapes(objects=(3,), points=2)
-SMALL_NAMES = ["sam2_image_encoder", "sam2_image_decoder_n3", "sam2_video_attention_n3_f2"]
+SMALL_NAMES = ["sam2_image_encoder", "sam2_image_decoder_n3_p2", "sam2_video_attention_n3_f2"]
 """At selftest size; the parts for video that the loop needs are in test_sam2_loop.py."""
 FULL_NAMES = [
     "sam2_image_encoder",
-    "sam2_image_decoder_n2",
+    "sam2_image_decoder_n2_p8",
     "sam2_video_seed",
     "sam2_video_attention_n1_f7",
     "sam2_video_track_n1",
@@ -33,20 +39,9 @@ FULL_NAMES = [
 """Full-size sam2.1-hiera-tiny at 1024²; the other counts and lengths differ in shape alone."""
 
 
-def image_model(video: Sam2VideoModel) -> Sam2Model:
-    """The image network with the video network's weights."""
-    parts = ("vision_config", "prompt_encoder_config", "mask_decoder_config")
-    values = {part: getattr(video.config, part).to_dict() for part in parts}
-    with torch.device("meta"):
-        model = Sam2Model(Sam2Config(**values))
-    state = video.state_dict()
-    model.load_state_dict({key: state[key] for key in model.state_dict()}, assign=True)
-    return model.eval()
-
-
 @pytest.fixture(scope="module")
 def small() -> dict[str, Part]:
-    image = sam2_image.parts(selftest_sam2(), SMALL_IMAGE)
+    image = sam2_image.parts(Sam2Image(selftest_sam2()), SMALL_IMAGE)
     video = sam2_video.parts(selftest_sam2_video(), SMALL_VIDEO)
     return {part.name: part for part in (*image, *video)}
 
@@ -54,7 +49,7 @@ def small() -> dict[str, Part]:
 @pytest.fixture(scope="module")
 def full() -> dict[str, Part]:
     model = with_seeded_weights(Sam2VideoModel(Sam2VideoConfig()))
-    image = sam2_image.parts(image_model(model), sam2_image.Sam2ImageShapes(objects=(2,)))
+    image = sam2_image.parts(Sam2Image(image_twin(model)), sam2_image.Sam2ImageShapes(objects=(2,)))
     shapes = sam2_video.Sam2VideoShapes(objects=(1,), frames=(7,), rows=1024)
     video = sam2_video.parts(Sam2Video(model), shapes)
     # The encoder is the same one: once will do.
@@ -74,7 +69,7 @@ def prove(part: Part) -> None:
 
 def test_the_parts_are_all_there(small, full) -> None:
     video = ("encoder", "seed", "attention_n3_f2", "attention_n3_f7", "track_n3", "memory_n3")
-    image = ("encoder", "decoder_n3")
+    image = ("encoder", "decoder_n3_p2")
     assert set(small) == {f"sam2_video_{kind}" for kind in video} | {
         f"sam2_image_{kind}" for kind in image
     }
@@ -97,7 +92,7 @@ def test_a_full_size_part_is_equal_everywhere(full: dict[str, Part], name: str) 
         ("sam2_image_encoder", "fp16"),
         ("sam2_video_attention_n3_f7", "fp16"),
         ("sam2_video_attention_n3_f7", "bf16"),
-        ("sam2_image_decoder_n3", "bf16"),
+        ("sam2_image_decoder_n3_p2", "bf16"),
         ("sam2_video_track_n3", "bf16"),
     ],
 )
@@ -115,9 +110,8 @@ def test_half_precision_compiles_and_keeps_what_the_loop_holds(small, name, prec
 def test_the_examples_leave_slots_and_points_empty(small: dict[str, Part]) -> None:
     assert (small["sam2_video_attention_n3_f7"].inputs["ages"] < 0).any()
     assert (small["sam2_video_attention_n3_f7"].inputs["since"] < 0).any()
-    labels = sam2_image.parts(selftest_sam2(), sam2_image.Sam2ImageShapes((1,), 5))[1].inputs[
-        "labels"
-    ]
+    decoder = sam2_image.Sam2ImageParts(Sam2Image(selftest_sam2())).make("decoder", 1, 5)
+    labels = decoder.inputs["labels"]
     assert (labels == ABSENT).sum() == 3
     assert (labels == NO_POINT).sum() == 1
 

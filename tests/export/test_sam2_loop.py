@@ -12,7 +12,7 @@ from streamseg.engines.manifest import read_manifest, trusted_bytes
 from streamseg.engines.sam2 import on_engines
 from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify_sam2 import verify_loop
-from streamseg.nets.sam2_video import selftest_sam2_video
+from streamseg.nets.sam2_selftest import selftest_sam2_video
 from streamseg.propagation.sam2 import Sam2Propagator
 
 SMALL = ["propagation.sam2.engine.objects=[2]", "propagation.sam2.bank_frames=[7]"]

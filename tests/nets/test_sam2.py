@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import Sam2Config, Sam2Model, Sam2VideoConfig, Sam2VideoModel
 
 from streamseg.errors import CheckpointError
-from streamseg.nets.sam2 import TWINS, sam2_from_folder, selftest_sam2
+from streamseg.nets.sam2 import TWINS, sam2_from_folder
+from streamseg.nets.sam2_selftest import selftest_sam2
 
 SMALL_BACKBONE = {
     "model_type": "sam2_hiera_det_model",
@@ -124,7 +125,7 @@ def test_every_key_that_does_not_fit_is_named(folder: Path) -> None:
     message = str(caught.value)
     assert "missing: mask_decoder.iou_token.weight;" in message
     assert "unexpected: stranger;" in message
-    assert "no_memory_embedding (expected (1, 1, 32), got (1, 1, 7))" in message
+    assert "no_memory_embedding (expected (1, 1, 128), got (1, 1, 7))" in message
 
 
 def test_a_folder_without_config_is_refused(folder: Path) -> None:

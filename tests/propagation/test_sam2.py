@@ -10,7 +10,8 @@ from transformers import Sam2VideoInferenceSession, Sam2VideoModel
 from streamseg.config import EngineConfig, PropagationConfig, Sam2PropagationConfig
 from streamseg.engines.sam2 import on_engines
 from streamseg.errors import CheckpointError, ConfigError
-from streamseg.nets.sam2_video import Sam2Video, selftest_video_model
+from streamseg.nets.sam2_selftest import selftest_video_model
+from streamseg.nets.sam2_video import Sam2Video
 from streamseg.propagation import build
 from streamseg.propagation.sam2 import Sam2Propagator
 from streamseg.types import Frame, Image, Mask

@@ -15,7 +15,8 @@ from torch.nn import functional
 from streamseg import weights
 from streamseg.config import Sam2Config, SegmentationConfig
 from streamseg.errors import CheckpointError
-from streamseg.nets.sam2 import selftest_sam2
+from streamseg.nets.sam2_image import Sam2Image
+from streamseg.nets.sam2_selftest import selftest_sam2
 from streamseg.segmentation import build
 from streamseg.segmentation.sam2 import Sam2Segmenter
 from streamseg.types import Frame, Mask, Target
@@ -32,7 +33,7 @@ def network():
 
 @pytest.fixture
 def segmenter(network) -> Sam2Segmenter:
-    return Sam2Segmenter(network)
+    return Sam2Segmenter(Sam2Image(network))
 
 
 def make_frame(seed: int = 0, height: int = 180, width: int = 320) -> Frame:
@@ -96,7 +97,7 @@ def test_agrees_with_transformers_forward(target: Target, shape: tuple[int, int]
         target = Target((5, 6, width - 9, height - 4), ((20.0, 30.0),), ((1.0, 2.0),))
     expected, score = reference(network, frame, target)
     assert 0.02 < expected.mean() < 0.98
-    [got] = Sam2Segmenter(network).segment(frame, [target])
+    [got] = Sam2Segmenter(Sam2Image(network)).segment(frame, [target])
     assert got.mask.shape == expected.shape
     assert got.mask.dtype == np.bool_
     assert iou(got.mask, expected) > 0.999
@@ -104,7 +105,7 @@ def test_agrees_with_transformers_forward(target: Target, shape: tuple[int, int]
 
 
 def test_a_mask_does_not_depend_on_its_company() -> None:
-    segmenter, frame = Sam2Segmenter(balanced()), make_frame(3)
+    segmenter, frame = Sam2Segmenter(Sam2Image(balanced())), make_frame(3)
     together = segmenter.segment(frame, [MUG, BARE, BALL])
     for target, among in zip([MUG, BARE, BALL], together, strict=True):
         [alone] = segmenter.segment(frame, [target])
@@ -113,13 +114,13 @@ def test_a_mask_does_not_depend_on_its_company() -> None:
 
 
 def test_prompts_matter() -> None:
-    segmenter, frame = Sam2Segmenter(balanced(5)), make_frame(3)
+    segmenter, frame = Sam2Segmenter(Sam2Image(balanced(5))), make_frame(3)
     one, other = segmenter.segment(frame, [MUG, BARE])
     assert iou(one.mask, other.mask) < 0.999
 
 
 def test_positive_and_negative_points_are_told_apart() -> None:
-    segmenter, frame = Sam2Segmenter(balanced(5)), make_frame(3)
+    segmenter, frame = Sam2Segmenter(Sam2Image(balanced(5))), make_frame(3)
     swapped = Target(MUG.box, positive=MUG.negative, negative=MUG.positive)
     one, other = segmenter.segment(frame, [MUG, swapped])
     assert one.score != pytest.approx(other.score, abs=1e-6)
@@ -145,14 +146,14 @@ def test_the_picture_is_encoded_once_per_frame(network, segmenter: Sam2Segmenter
 def test_the_memoised_embedding_says_its_size(segmenter: Sam2Segmenter) -> None:
     frame = make_frame()
     segmenter.segment(frame, [MUG])
-    features = 4 * (4 * 32 * 32 + 8 * 16 * 16 + 32 * 8 * 8)
+    features = 4 * (16 * 32 * 32 + 32 * 16 * 16 + 128 * 8 * 8)
     assert frame.nbytes == frame.image.nbytes + features
 
 
 def test_two_segmenters_do_not_share_an_embedding() -> None:
     frame = make_frame()
-    first = Sam2Segmenter(balanced(1)).segment(frame, [MUG])[0]
-    second = Sam2Segmenter(balanced(2)).segment(frame, [MUG])[0]
+    first = Sam2Segmenter(Sam2Image(balanced(1))).segment(frame, [MUG])[0]
+    second = Sam2Segmenter(Sam2Image(balanced(2))).segment(frame, [MUG])[0]
     assert second.score != pytest.approx(first.score, abs=1e-6)
 
 
@@ -193,9 +194,9 @@ def test_points_off_the_picture_are_left_out(segmenter: Sam2Segmenter) -> None:
 
 def test_box_margin_cuts_the_mask_and_covers_the_box(network) -> None:
     frame = make_frame()
-    [whole] = Sam2Segmenter(network).segment(frame, [MUG])
+    [whole] = Sam2Segmenter(Sam2Image(network)).segment(frame, [MUG])
     assert whole.mask.mean() > 0.8
-    [cut] = Sam2Segmenter(network, box_margin=0.1).segment(frame, [MUG])
+    [cut] = Sam2Segmenter(Sam2Image(network), box_margin=0.1).segment(frame, [MUG])
     rows, columns = np.nonzero(cut.mask)
     assert columns.min() >= 102
     assert columns.max() < 198
@@ -206,16 +207,15 @@ def test_box_margin_cuts_the_mask_and_covers_the_box(network) -> None:
 
 def test_half_precision_stays_close() -> None:
     frame = make_frame()
-    [full] = Sam2Segmenter(weights.load_sam2("selftest-sam2", "cpu")).segment(frame, [MUG])
-    half = Sam2Segmenter(weights.load_sam2("selftest-sam2", "cpu", "bfloat16"))
-    assert half.preprocess(frame.image).dtype == torch.bfloat16
+    [full] = Sam2Segmenter(weights.load_sam2_image("selftest-sam2", "cpu")).segment(frame, [MUG])
+    half = Sam2Segmenter(weights.load_sam2_image("selftest-sam2", "cpu").bfloat16())
     [rough] = half.segment(frame, [MUG])
     assert iou(full.mask, rough.mask) > 0.95
     assert rough.score == pytest.approx(full.score, abs=0.03)
 
 
 def test_threads_get_the_same_answer() -> None:
-    segmenter = Sam2Segmenter(balanced())
+    segmenter = Sam2Segmenter(Sam2Image(balanced()))
     alone = [segmenter.segment(make_frame(i), [MUG, BARE]) for i in range(4)]
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda i: segmenter.segment(make_frame(i % 4), [MUG, BARE]), range(8)))
