@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -22,6 +22,7 @@ class Part:
         outputs: Names, in the order that the module returns them.
         exact: Names of inputs and outputs that are float32 in every precision. A module
             brings such an input to its weights' dtype itself, where it can stand it.
+        options: Numbers that are baked into the graph and that its inputs do not show.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Part:
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
     exact: frozenset[str] = frozenset()
+    options: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:

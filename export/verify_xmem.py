@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamseg.config import MemoryConfig
+from streamseg.config import MemoryConfig, WindowsConfig
 from streamseg.propagation.xmem import Network, XMemPropagator
 from streamseg.synthetic import scene
 
@@ -72,6 +72,7 @@ def verify_loop(
     engines: Network,
     clip: Clip,
     memory: MemoryConfig,
+    windows: WindowsConfig | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> PipelineVerdict:
     """Run a clip twice, side by side.
@@ -81,9 +82,11 @@ def verify_loop(
         engines: What is judged.
         clip: Pictures and first masks.
         memory: Of the loop.
+        windows: Likewise.
         on_frame: Called after every frame.
     """
-    plain, judged = XMemPropagator(network, memory), XMemPropagator(engines, memory)
+    plain = XMemPropagator(network, memory, windows)
+    judged = XMemPropagator(engines, memory, windows)
     found: list[float] = []
     difference = 0.0
     for index in range(clip.frames):

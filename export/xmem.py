@@ -1,4 +1,4 @@
-"""XMem in parts that export: key, value, readout and decoder, batched over objects.
+"""XMem in parts that export: key, value, readout, decoder and its halves, batched over objects.
 
 Each part is a few of `nets.xmem.XMem`'s calls behind static shapes. What the loop keeps (key,
 sensory memory, value, probabilities) is float32 in every precision; what only passes from
@@ -19,9 +19,11 @@ from streamseg.export.part import Part
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import STRIDE, KeyFeatures, XMem
 
-Kind = Literal["key", "value", "value_deep", "read", "decode"]
+Kind = Literal["key", "value", "value_deep", "read", "decode", "fuse", "window"]
 BATCHED: tuple[Kind, ...] = ("value", "value_deep", "read", "decode")
 """Those that are batched over objects."""
+WINDOWED: tuple[Kind, ...] = ("fuse", "window")
+"""Likewise, for decoding in windows; `window` is batched over windows."""
 FEATURES = KeyFeatures._fields
 _LOOP = frozenset(
     {"image", "masks", "others", "key", "shrinkage", "selection", "addresses", "readout"}
@@ -40,6 +42,8 @@ class XMemShapes:
         objects: Buckets: one value encoder, readout and decoder for each count.
         capacity: Memory elements that the readout has room for.
         top_k: Elements that each query reads.
+        window: Height and width of the windows that objects are refined in, in cells of
+            16 × 16 pixels; none: they are not. Cut to a smaller picture.
     """
 
     height: int = 480
@@ -47,6 +51,7 @@ class XMemShapes:
     objects: tuple[int, ...] = (1, 2, 4, 8, 16)
     capacity: int = 4096
     top_k: int = 30
+    window: tuple[int, int] | None = (16, 16)
 
     def __post_init__(self) -> None:
         if self.height % STRIDE or self.width % STRIDE or min(self.height, self.width) < STRIDE:
@@ -64,7 +69,8 @@ def parts(network: XMem, shapes: XMemShapes) -> list[Part]:
 
 def part_keys(shapes: XMemShapes) -> list[tuple[Kind, int | None]]:
     """Kind and count of objects of every part at these shapes."""
-    batched = [(kind, count) for count in shapes.objects for kind in BATCHED]
+    kinds = BATCHED if shapes.window is None else (*BATCHED, *WINDOWED)
+    batched = [(kind, count) for count in shapes.objects for kind in kinds]
     return [("key", None), *batched]
 
 
@@ -180,6 +186,34 @@ class Decoder(nn.Module):
         return torch.sigmoid(logits.float()), updated.float()
 
 
+class Fusion(nn.Module):
+    """fused16, readout and sensory to what is refined, (n, decoder_dim, h, w)."""
+
+    def __init__(self, network: XMem) -> None:
+        super().__init__()
+        self.decoder = network.decoder
+
+    def forward(self, fused16: Tensor, readout: Tensor, sensory: Tensor) -> Tensor:
+        dtype = fused16.dtype
+        fused: Tensor = self.decoder.fuse(fused16, readout.to(dtype), sensory.to(dtype))
+        return fused
+
+
+class Refinement(nn.Module):
+    """Windows of skip8, skip4, fused and sensory to probabilities (n, H, W) and sensory."""
+
+    def __init__(self, network: XMem) -> None:
+        super().__init__()
+        self.decoder = network.decoder
+
+    def forward(
+        self, skip8: Tensor, skip4: Tensor, fused: Tensor, sensory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        own = sensory.to(fused.dtype)
+        logits, updated = self.decoder.refine(skip8, skip4, fused, own, update=True)
+        return torch.sigmoid(logits.float()), updated.float()
+
+
 # ── the parts ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -206,6 +240,8 @@ class XMemParts:
             "value_deep": self._value_deep,
             "read": self._read,
             "decode": self._decode,
+            "fuse": self._fuse,
+            "window": self._window,
         }
         return makers[kind](count)
 
@@ -230,7 +266,8 @@ class XMemParts:
             "selection": self._features.selection,
         }
         module = Readout(self._shapes.top_k).eval()
-        return Part(part_name("read", count), module, inputs, ("readout", "usage"), _LOOP)
+        outputs, options = ("readout", "usage"), {"top_k": self._shapes.top_k}
+        return Part(part_name("read", count), module, inputs, outputs, _LOOP, options)
 
     def _decode(self, count: int) -> Part:
         inputs = {
@@ -243,6 +280,29 @@ class XMemParts:
         module = Decoder(self._network).eval()
         outputs = ("probabilities", "new_sensory")
         return Part(part_name("decode", count), module, inputs, outputs, _LOOP)
+
+    def _fuse(self, count: int) -> Part:
+        module = Fusion(self._network).eval()
+        return Part(part_name("fuse", count), module, self._fuse_inputs(count), ("fused",), _LOOP)
+
+    def _window(self, count: int) -> Part:
+        """One window an object, all over the picture's first cells."""
+        assert self._shapes.window is not None
+        high, wide = (min(*pair) for pair in zip(self._shapes.window, self._grid, strict=True))
+        given = self._fuse_inputs(count)
+        with torch.no_grad():
+            device = self._network.device
+            fused = Fusion(self._network)(*(tensor.to(device) for tensor in given.values()))
+        inputs = {
+            "skip8": self._features.skip8[..., : 2 * high, : 2 * wide].expand(count, -1, -1, -1),
+            "skip4": self._features.skip4[..., : 4 * high, : 4 * wide].expand(count, -1, -1, -1),
+            "fused": fused.cpu()[..., :high, :wide],
+            "sensory": given["sensory"][..., :high, :wide],
+        }
+        inputs = {name: tensor.contiguous() for name, tensor in inputs.items()}
+        module = Refinement(self._network).eval()
+        outputs = ("probabilities", "new_sensory")
+        return Part(part_name("window", count), module, inputs, outputs, _LOOP)
 
     # ── inputs ───────────────────────────────────────────────────────────────────────────────
 
@@ -260,6 +320,13 @@ class XMemParts:
         with torch.no_grad():  # not in inference mode: such tensors cannot be exported
             features = KeyEncoder(self._network)(self._image.to(self._network.device))
         return KeyFeatures(*(tensor.cpu() for tensor in features))
+
+    def _fuse_inputs(self, count: int) -> dict[str, Tensor]:
+        return {
+            "fused16": self._features.fused16,
+            "readout": self._noise(count, self._network.value_dim, *self._grid),
+            "sensory": self._sensory(count),
+        }
 
     def _value_inputs(self, count: int) -> dict[str, Tensor]:
         masks = self._masks(count)

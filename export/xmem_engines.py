@@ -12,7 +12,7 @@ from streamseg.export.part import Part
 from streamseg.export.pool import EnginePool
 from streamseg.export.precision import DTYPES, lowered
 from streamseg.export.xmem import Kind, XMemParts, XMemShapes
-from streamseg.nets.xmem import XMem
+from streamseg.nets.xmem import STRIDE, XMem
 
 _Key = tuple[str, int | None, tuple[int, int]]
 """Kind of part, count of objects, (H, W) of the padded picture."""
@@ -58,6 +58,7 @@ class XMemEngines:
     def _part(self, key: _Key) -> Part:
         kind, count, size = key
         if size not in self._makers:
-            shapes = XMemShapes(*size, (), self._config.capacity, self._top_k)
+            window = (size[0] // STRIDE, size[1] // STRIDE)  # asked for as a picture of its size
+            shapes = XMemShapes(*size, (), self._config.capacity, self._top_k, window)
             self._makers[size] = XMemParts(self._network, shapes)
         return self._makers[size].make(cast(Kind, kind), count)

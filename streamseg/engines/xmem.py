@@ -23,6 +23,9 @@ Find = Callable[[str, int | None, tuple[int, int]], Engine]
 """Kind of part, count of objects, (H, W) of the picture: to its engine."""
 
 
+_DECODED = ("probabilities", "new_sensory")
+
+
 class Features(NamedTuple):
     """As `streamseg.nets.xmem.KeyFeatures`."""
 
@@ -106,9 +109,28 @@ class XMemOnEngines:
             "skip4": features.skip4.to(self._dtype),
         }
         own = {"readout": readout, "sensory": sensory}
-        size = (4 * features.skip4.shape[-2], 4 * features.skip4.shape[-1])
-        names = ("probabilities", "new_sensory")
-        probabilities, new = self._batched("decode", size, shared, own, names)
+        size = _pixels(readout)
+        probabilities, new = self._batched("decode", size, shared, own, _DECODED)
+        return probabilities, new if update else sensory
+
+    def fuse(self, features: Features, readout: Tensor, sensory: Tensor) -> Tensor:
+        """As `XMem.fuse`."""
+        shared = {"fused16": features.fused16.to(self._dtype)}
+        own = {"readout": readout, "sensory": sensory}
+        (fused,) = self._batched("fuse", _pixels(readout), shared, own, ("fused",))
+        return fused
+
+    def refine(
+        self, skip8: Tensor, skip4: Tensor, fused: Tensor, sensory: Tensor, *, update: bool
+    ) -> tuple[Tensor, Tensor]:
+        """As `XMem.refine`, of as many windows; the sensory update is always computed."""
+        own = {
+            "skip8": skip8.to(self._dtype),
+            "skip4": skip4.to(self._dtype),
+            "fused": fused.to(self._dtype),
+            "sensory": sensory,
+        }
+        probabilities, new = self._batched("window", _pixels(fused), {}, own, _DECODED)
         return probabilities, new if update else sensory
 
     def _batched(
@@ -148,3 +170,8 @@ def on_engines(network: XMem, config: EngineConfig, cache: Path, top_k: int) -> 
 
 def _size(image: Tensor) -> tuple[int, int]:
     return int(image.shape[-2]), int(image.shape[-1])
+
+
+def _pixels(cells: Tensor) -> tuple[int, int]:
+    """Of the picture or window that a tensor at stride 16 is of."""
+    return 16 * int(cells.shape[-2]), 16 * int(cells.shape[-1])

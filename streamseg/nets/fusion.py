@@ -158,7 +158,7 @@ class Upsample(nn.Module):
         self.out_conv = ResidualBlock(up_dim, out_dim)
 
     def forward(self, skip: Tensor, g: Tensor) -> Tensor:
-        """`skip` (1, up_dim, 2H, 2W) is `skip_conv` of the picture's; g (N, up_dim, H, W)."""
+        """`skip` (1 or N, up_dim, 2H, 2W) is `skip_conv` of the picture; g (N, up_dim, H, W)."""
         up = F.interpolate(g, scale_factor=2.0, mode="bilinear", align_corners=False)
         out: Tensor = self.out_conv(up + skip)
         return out

@@ -3,10 +3,14 @@
     encode_key     picture                          → what depends on the picture alone
     (memory)       key, selection                   → readout       propagation/memory.py
     decode         features, readout, sensory       → probabilities, sensory
+      fuse           features, readout, sensory     → fused
+      refine         skips, fused, sensory          → probabilities, sensory
     encode_value   picture, masks, sensory          → value, sensory
 
-Each part is batched over the objects and takes and returns plain tensors, so that each can
-be compiled or exported alone. The state dict is the public checkpoints' (412 entries).
+`refine` is made of local operations alone, so it also runs on windows cut out of its inputs
+(`propagation/windows.py`); `fuse` pools over the whole picture. Each part is batched over the
+objects and takes and returns plain tensors, so that each can be compiled or exported alone.
+The state dict is the public checkpoints' (412 entries).
 """
 
 from __future__ import annotations
@@ -137,6 +141,32 @@ class XMem(nn.Module):
         logits, updated = self.decoder(features, readout, sensory, update=update)
         return torch.sigmoid(logits), updated
 
+    def fuse(self, features: KeyFeatures, readout: Tensor, sensory: Tensor) -> Tensor:
+        """The first half of `decode`, at stride 16: (n, decoder_dim, h, w)."""
+        fused: Tensor = self.decoder.fuse(features.fused16, readout, sensory)
+        return fused
+
+    def refine(
+        self, skip8: Tensor, skip4: Tensor, fused: Tensor, sensory: Tensor, *, update: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """The second half of `decode`, on whole pictures or on windows of h × w cells of 16 pixels.
+
+        Where a window's edge is not the picture's, what comes out differs from the whole
+        picture's there: probabilities up to 3 cells (42 pixels) from it, sensory up to 4.
+
+        Args:
+            skip8: (1 or n, decoder_dim, 2h, 2w) of `KeyFeatures.skip8`.
+            skip4: (1 or n, up_dim, 4h, 4w) of `KeyFeatures.skip4`.
+            fused: (n, decoder_dim, h, w) of `fuse`.
+            sensory: (n, hidden_dim, h, w).
+            update: Also advance the sensory memory.
+
+        Returns:
+            probabilities (n, 16h, 16w) and sensory as given or updated.
+        """
+        logits, updated = self.decoder.refine(skip8, skip4, fused, sensory, update=update)
+        return torch.sigmoid(logits), updated
+
     @staticmethod
     def aggregate(probabilities: Tensor) -> Tensor:
         """Weigh objects against each other: (n, H, W) to (n + 1, H, W), background first.
@@ -152,9 +182,13 @@ class XMem(nn.Module):
     def from_state_dict(cls, state: Mapping[str, Tensor]) -> XMem:
         """Build the network that a state dict describes, in float32, ready for inference.
 
+        A network trained for single objects sees no others' masks: it is given a fifth input
+        that weighs nothing, as the original does for evaluation.
+
         Raises:
             CheckpointError: Entries are missing, unexpected or misshapen; names each.
         """
+        state = _for_many_objects(state)
         with torch.device("meta"):
             expected = cls(**_dimensions(state)).state_dict()
         problems = list(_differences(expected, state))
@@ -249,9 +283,21 @@ class _Decoder(nn.Module):
     def forward(
         self, features: KeyFeatures, readout: Tensor, sensory: Tensor, *, update: bool
     ) -> tuple[Tensor, Tensor]:
-        g16 = self.fuser(features.fused16, torch.cat((readout, sensory), 1))
-        g8 = self.up_16_8(features.skip8, g16)
-        g4 = self.up_8_4(features.skip4, g8)
+        """Logits (n, H, W) and sensory; see `XMem.decode`."""
+        g16 = self.fuse(features.fused16, readout, sensory)
+        return self.refine(features.skip8, features.skip4, g16, sensory, update=update)
+
+    def fuse(self, fused16: Tensor, readout: Tensor, sensory: Tensor) -> Tensor:
+        """See `XMem.fuse`."""
+        fused: Tensor = self.fuser(fused16, torch.cat((readout, sensory), 1))
+        return fused
+
+    def refine(
+        self, skip8: Tensor, skip4: Tensor, g16: Tensor, sensory: Tensor, *, update: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (n, 16h, 16w) and sensory; see `XMem.refine`."""
+        g8 = self.up_16_8(skip8, g16)
+        g4 = self.up_8_4(skip4, g8)
         logits = self.pred(F.relu(g4))
         if update:
             sensory = self.hidden_update(g16, g8, g4, logits, sensory)
@@ -319,6 +365,15 @@ def _depths(
     for stage_name, _ in blocks:
         counts[stage_name] = counts.get(stage_name, 0) + 1
     return tuple(counts[name] or default for name, default in stages)
+
+
+def _for_many_objects(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The state with an input for others' masks in the value encoder's first convolution."""
+    entry = "value_encoder.conv1.weight"
+    weight = state.get(entry)
+    if weight is None or weight.dim() != 4 or weight.shape[1] != 4:
+        return state
+    return {**state, entry: F.pad(weight, (0, 0, 0, 0, 0, 1))}
 
 
 def _differences(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:

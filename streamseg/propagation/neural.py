@@ -43,7 +43,7 @@ class NeuralPropagator:
         self._config = config
         self._network = network
         self._eye = _Eye(network, config)
-        self._core = XMemPropagator(network, config.memory)
+        self._core = XMemPropagator(network, config.memory, config.windows)
         self._shape = (0, 0)
 
     @classmethod

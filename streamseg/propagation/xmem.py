@@ -1,7 +1,8 @@
 """XMem's loop: one picture in, every object's probability out; it knows tensors, not frames.
 
 Source: XMem (Cheng and Schwing, ECCV 2022), section 3.1. Beyond it, objects can be removed,
-adopted from another propagator and refreshed, and the whole state can be forked.
+adopted from another propagator and refreshed, the whole state can be forked, and many objects
+are decoded where each can be (`windows`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from streamseg.config import MemoryConfig
+from streamseg.config import MemoryConfig, WindowsConfig
 from streamseg.propagation.memory import Memory
+from streamseg.propagation.windows import Decoder, decode_in_windows, whereabouts
 
 _STRIDE = 16
 
@@ -32,7 +34,7 @@ class Features(Protocol):
     def f16(self) -> Tensor: ...
 
 
-class Network(Protocol):
+class Network(Decoder, Protocol):
     """The parts of `streamseg.nets.xmem.XMem` that the loop calls; see there for shapes."""
 
     key_dim: int
@@ -49,10 +51,6 @@ class Network(Protocol):
         self, image: Tensor, f16: Tensor, masks: Tensor, sensory: Tensor, *, deep: bool
     ) -> tuple[Tensor, Tensor]: ...
 
-    def decode(
-        self, features: Any, readout: Tensor, sensory: Tensor, *, update: bool
-    ) -> tuple[Tensor, Tensor]: ...
-
     def aggregate(self, probabilities: Tensor) -> Tensor: ...
 
 
@@ -62,12 +60,19 @@ class XMemPropagator:
     Args:
         network: Shared between propagators; put in evaluation mode, else never changed.
         memory: Sizes and rhythm, by the paper's names.
+        windows: From how many objects on each is decoded only where it can be.
     """
 
-    def __init__(self, network: Network, memory: MemoryConfig | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        memory: MemoryConfig | None = None,
+        windows: WindowsConfig | None = None,
+    ) -> None:
         network.eval()  # batch statistics of one picture would be another network
         self._network = network
         self._config = memory or MemoryConfig()
+        self._windows = windows or WindowsConfig()
         self.reset()
 
     @property
@@ -159,9 +164,16 @@ class XMemPropagator:
         return stores if every < 0 else self._time - self._deepened_at >= every
 
     def _propagate(self, features: Features, *, update: bool) -> None:
-        readout = self._memory.read(features.key, features.selection, self._ids)
-        self._solo, self._sensory = self._network.decode(
-            features, readout, self._sensory, update=update
+        read = self._memory.read(features.key, features.selection, self._ids)
+        readout, remembered = read[:, :-1], read[:, -1]
+        if not 0 < self._windows.from_objects <= len(self._ids):
+            self._solo, self._sensory = self._network.decode(
+                features, readout, self._sensory, update=update
+            )
+            return
+        can_be = whereabouts(self._solo, remembered)
+        self._solo, self._sensory = decode_in_windows(
+            self._network, features, readout, self._sensory, can_be, self._windows, update=update
         )
 
     def _correct(self, given: Mapping[int, Tensor], key: Tensor) -> None:
@@ -188,7 +200,8 @@ class XMemPropagator:
         value, self._sensory = self._network.encode_value(
             padded, features.f16, masks, self._sensory, deep=deep
         )
-        values = dict(zip(self._ids, value, strict=True))
+        presence = F.avg_pool2d(masks, _STRIDE)[:, None]
+        values = dict(zip(self._ids, torch.cat((value, presence), 1), strict=True))
         self._memory.add(self._time, features.key, features.shrinkage, features.selection, values)
         self._memory.fit(self._config.max_bytes - int(self._sensory.nbytes))
         self._stored_at = self._time
@@ -210,7 +223,7 @@ class XMemPropagator:
 
     def spawn(self) -> XMemPropagator:
         """An empty propagator over the same network."""
-        return XMemPropagator(self._network, self._config)
+        return XMemPropagator(self._network, self._config, self._windows)
 
     @torch.inference_mode()
     def fork(self) -> XMemPropagator:

@@ -1,11 +1,12 @@
 """XMem's loop on engines: the plain network's masks, whatever the counts and the buckets."""
 
+import copy
 import logging
 
 import pytest
 import torch
 
-from streamseg.config import EngineConfig, MemoryConfig
+from streamseg.config import EngineConfig, MemoryConfig, WindowsConfig
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.errors import EngineError
 from streamseg.export.xmem_engines import XMemEngines
@@ -70,6 +71,32 @@ def test_onnx_runtime_pads_to_a_bucket_and_takes_many_in_turns(network, cache):
     }
     assert made.summary()["refused"] == {}
     assert len(list(cache.glob("*.onnx"))) == 3
+
+
+def test_windows_run_on_engines_of_their_own_size(network, cache):
+    """Log-odds so low that nothing reaches out of the windows where the objects were given."""
+    network = copy.deepcopy(network)
+    network.decoder.pred.bias -= 40
+    windows = WindowsConfig(from_objects=2, high=12, wide=14)
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn((3, 384, 576), generator=generator)
+    masks = torch.zeros((3, 384, 576))
+    for index in range(3):
+        masks[index, 100:130, 60 + 90 * index : 90 + 90 * index] = 1
+    made = engines(network, cache, family="onnxruntime", objects=(2,))
+    out = []
+    for each in (network, made.network()):
+        propagator = XMemPropagator(each, MEMORY, windows)
+        propagator.step(image, masks)
+        propagator.step(image)
+        out.append((propagator._solo, propagator._sensory))
+    for ours, theirs in zip(*out, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+    assert 0 < float(out[0][0].max()) < 1e-3
+    assert {"xmem_fuse_n2", "xmem_window_n2"} < set(made.summary()["parts"])
+    assert "xmem_decode_n2" not in made.summary()["parts"]
+    window = made.find("window", 2, (192, 224))
+    assert {spec.name: spec.shape for spec in window.inputs}["fused"] == (2, 32, 12, 14)
 
 
 def test_bfloat16_is_near(network, cache):

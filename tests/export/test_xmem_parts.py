@@ -15,9 +15,9 @@ from streamseg.nets.attention import address
 from streamseg.nets.xmem import KeyFeatures, XMem, selftest_xmem
 from streamseg.propagation.memory import Memory
 
-SMALL = XMemShapes(64, 96, (3,), 48, 5)
+SMALL = XMemShapes(64, 96, (3,), 48, 5, window=(2, 3))
 FULL = XMemShapes(480, 864, (1,), 4096, 30)
-FULL_PARTS = [*part_keys(FULL), ("read", 16), ("decode", 16)]
+FULL_PARTS = [*part_keys(FULL), *((kind, 16) for kind in ("read", "decode", "fuse", "window"))]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,9 @@ every_part = pytest.mark.parametrize("name", NAMES)
 
 
 def test_there_is_a_part_for_every_call_and_count():
-    assert len(NAMES) == 5
-    assert len(part_keys(XMemShapes())) == 1 + 5 * 4
+    assert len(NAMES) == 7
+    assert len(part_keys(XMemShapes())) == 1 + 5 * 6
+    assert len(part_keys(XMemShapes(window=None))) == 1 + 5 * 4
 
 
 def test_the_parts_are_the_networks_calls(network, small):
@@ -66,6 +67,17 @@ def test_the_parts_are_the_networks_calls(network, small):
         given, out = run("xmem_decode_n3")
         mixed = whole._replace(**{n: given[n] for n in ("fused16", "skip8", "skip4")})
         probabilities, sensory = network.decode(mixed, given["readout"], given["sensory"])
+        assert torch.equal(out["probabilities"], probabilities)
+        assert torch.equal(out["new_sensory"], sensory)
+
+        given, out = run("xmem_fuse_n3")
+        mixed = whole._replace(fused16=given["fused16"])
+        fused = network.fuse(mixed, given["readout"], given["sensory"])
+        assert torch.equal(out["fused"], fused)
+        given, out = run("xmem_window_n3")
+        assert given["skip4"].shape[-2:] == (8, 12)
+        torch.testing.assert_close(given["fused"], fused[:, :, :2, :3])
+        probabilities, sensory = network.refine(*given.values())
         assert torch.equal(out["probabilities"], probabilities)
         assert torch.equal(out["new_sensory"], sensory)
 
@@ -117,7 +129,7 @@ def test_a_rounded_part_keeps_what_the_loop_keeps_in_float32(small, name, precis
     part = small[name]
     rounded = lower(part, precision)
     engine = TorchEngine(name, rounded.module, rounded.specs, rounded.outputs, torch.device("cpu"))
-    features = {"f16", "fused16", "skip8", "skip4", "values"}
+    features = {"f16", "fused16", "skip8", "skip4", "values", "fused"}
     for spec in (*engine.inputs, *engine.outputs):
         whole = {"fp16": "float16", "bf16": "bfloat16"}[precision]
         expected = whole if spec.name in features else "float32"

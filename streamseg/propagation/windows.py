@@ -1,0 +1,259 @@
+"""Decoding many small objects only where each can be; it knows tensors and cells, not the loop.
+
+XMem's decoder costs as much for an object of a hundred pixels as for one that fills the
+picture. All of it that sees the whole picture (`fuse`, at stride 16) stays as it is. The rest
+(`refine`, at strides 8 and 4, most of the work) is made of local operations: in a window cut
+out of its inputs it gives what it gives in the whole picture, but for a halo along the
+window's edges. So each object is refined in windows whose exact cells hold all places where it
+can be: where it was, and where the memory sees it now. Elsewhere its probability is 0 and its
+sensory memory stays as it was. An object that may be anywhere, that would need too many
+windows, or that reaches the end of what was refined, is decoded whole on the same frame.
+
+A cell is 16 × 16 pixels, one element at stride 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamseg.config import WindowsConfig
+
+CELL = 16
+HALO, MASK_HALO = 4, 3
+"""Cells from a window's edge on which the sensory memory, the probabilities are not exact."""
+_SEEN = 0.05
+"""Probability from which a pixel counts as the object's, when asking where it can be."""
+_REMEMBERED = 0.25
+"""Likewise the share of a cell that the memory says is the object's."""
+_WORTH = 0.5
+"""Share of the picture beyond which an object's windows cost more than they spare."""
+
+Flags = NDArray[np.bool_]
+
+
+class Decoder(Protocol):
+    """The calls of `streamseg.nets.xmem.XMem` that decode; see there for shapes."""
+
+    def decode(
+        self, features: Any, readout: Tensor, sensory: Tensor, *, update: bool
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def fuse(self, features: Any, readout: Tensor, sensory: Tensor) -> Tensor: ...
+
+    def refine(
+        self, skip8: Tensor, skip4: Tensor, fused: Tensor, sensory: Tensor, *, update: bool
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A window's place along one side of the picture, in cells."""
+
+    start: int
+    length: int
+    total: int
+
+    def exact(self, halo: int) -> tuple[int, int]:
+        """First and last + 1 of its cells that are as in the whole picture."""
+        end = self.start + self.length
+        return (
+            self.start + halo if self.start else 0,
+            end - halo if end < self.total else end,
+        )
+
+    def whole(self, stride: int) -> slice:
+        """All of it, in elements of which a cell has `stride`."""
+        return slice(stride * self.start, stride * (self.start + self.length))
+
+    def inner(self, halo: int, stride: int) -> tuple[slice, slice]:
+        """The exact part, in the picture and in the window."""
+        first, end = self.exact(halo)
+        begin = stride * self.start
+        there = slice(stride * first, stride * end)
+        return there, slice(there.start - begin, there.stop - begin)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of cells in which one object is refined.
+
+    Attributes:
+        at: The object's place among those decoded together.
+        rows: Where it lies.
+        columns: Likewise.
+    """
+
+    at: int
+    rows: Side
+    columns: Side
+
+
+def decode_in_windows(
+    network: Decoder,
+    features: Any,
+    readout: Tensor,
+    sensory: Tensor,
+    can_be: Flags,
+    config: WindowsConfig,
+    *,
+    update: bool,
+) -> tuple[Tensor, Tensor]:
+    """As `XMem.decode`, but only where each object can be.
+
+    Args:
+        network: Its parts.
+        features: Of the picture.
+        readout: (n, C^v, h, w).
+        sensory: (n, C^h, h, w); not written to.
+        can_be: (n, h, w) of `whereabouts`.
+        config: Sizes of windows.
+        update: Also advance the sensory memory.
+
+    Returns:
+        probabilities (n, H, W) and sensory (n, C^h, h, w).
+    """
+    plans = [cover(flags, at, (config.high, config.wide)) for at, flags in enumerate(can_be)]
+    near = [at for at, plan in enumerate(plans) if plan]
+    far = [at for at, plan in enumerate(plans) if not plan]
+    if not near:
+        return network.decode(features, readout, sensory, update=update)
+    windows = [window for plan in plans for window in plan]
+    fused = network.fuse(features, readout[near], sensory[near])
+    solo, state, refined = _refine(network, features, fused, near, sensory, windows, update=update)
+    far += reaching_out(solo, refined)
+    if far:
+        solo[far], state[far] = network.decode(features, readout[far], sensory[far], update=update)
+    return solo, state
+
+
+def whereabouts(solo: Tensor, remembered: Tensor) -> Flags:
+    """The cells in which each object can be now.
+
+    Args:
+        solo: (n, H, W) its probability on the picture before.
+        remembered: (n, h, w) the memory's reading of how much of each cell is the object's.
+
+    Returns:
+        (n, h, w).
+    """
+    height, width = remembered.shape[-2:]
+    rows = solo.unflatten(1, (height, CELL)).amax(2)
+    seen = rows.unflatten(2, (width, CELL)).amax(3) > _SEEN
+    flags: Flags = (seen | (remembered > _REMEMBERED)).cpu().numpy()
+    return flags
+
+
+def cover(flags: Flags, at: int, size: tuple[int, int]) -> list[Window]:
+    """Windows of one size whose exact cells hold all flagged ones.
+
+    Args:
+        flags: (h, w).
+        at: The object's place, for the windows.
+        size: Height and width of a window, in cells; a smaller picture has smaller ones.
+
+    Returns:
+        Nothing when nothing is flagged, or when the windows are not worth it.
+    """
+    rows, columns = np.flatnonzero(flags.any(1)), np.flatnonzero(flags.any(0))
+    if not len(rows):
+        return []
+    windows = [
+        Window(at, down, across)
+        for down in _along(int(rows[0]), int(rows[-1]) + 1, size[0], flags.shape[0])
+        for across in _along(int(columns[0]), int(columns[-1]) + 1, size[1], flags.shape[1])
+        if flags[slice(*down.exact(HALO)), slice(*across.exact(HALO))].any()
+    ]
+    area = sum(window.rows.length * window.columns.length for window in windows)
+    return windows if area <= _WORTH * flags.size else []
+
+
+def _along(first: int, end: int, length: int, total: int) -> Iterator[Side]:
+    """Windows along one side whose exact cells hold all from `first` to `end`: one if it can."""
+    length = min(length, total)
+    middle = Side(min(max((first + end - length) // 2, 0), total - length), length, total)
+    exact = middle.exact(HALO)
+    if exact[0] <= first and end <= exact[1]:
+        yield middle
+        return
+    while first < end:
+        side = Side(min(max(first - HALO, 0), total - length), length, total)
+        yield side
+        first = side.exact(HALO)[1]
+
+
+def _refine(
+    network: Decoder,
+    features: Any,
+    fused: Tensor,
+    near: Sequence[int],
+    sensory: Tensor,
+    windows: Sequence[Window],
+    *,
+    update: bool,
+) -> tuple[Tensor, Tensor, Flags]:
+    """Refine windows and put them where they belong.
+
+    Returns:
+        probabilities (n, H, W), sensory (n, C^h, h, w), and (n, h, w) for which cells the
+        probabilities are known.
+    """
+    place = {at: position for position, at in enumerate(near)}
+    probabilities, updated = network.refine(
+        _cut(features.skip8, windows, lambda window: 0, 2),
+        _cut(features.skip4, windows, lambda window: 0, 4),
+        _cut(fused, windows, lambda window: place[window.at], 1),
+        _cut(sensory, windows, lambda window: window.at, 1),
+        update=update,
+    )
+    count, _, height, width = sensory.shape
+    solo = probabilities.new_zeros((count, CELL * height, CELL * width))
+    state, refined = sensory.clone(), np.zeros((count, height, width), np.bool_)
+    for window, mask, hidden in zip(windows, probabilities, updated, strict=True):
+        at, down, across = window.at, window.rows, window.columns
+        (rows, own_rows), (columns, own_columns) = (
+            side.inner(MASK_HALO, CELL) for side in (down, across)
+        )
+        solo[at, rows, columns] = mask[own_rows, own_columns]
+        refined[at, slice(*down.exact(MASK_HALO)), slice(*across.exact(MASK_HALO))] = True
+        (rows, own_rows), (columns, own_columns) = (side.inner(HALO, 1) for side in (down, across))
+        state[at, :, rows, columns] = hidden[:, own_rows, own_columns]
+    return solo, state, refined
+
+
+def _cut(
+    picture: Tensor, windows: Sequence[Window], of: Callable[[Window], int], stride: int
+) -> Tensor:
+    """(N, C, …) of `stride` elements a cell to one (C, …) a window, from row `of` it."""
+    cuts = [
+        picture[of(window), :, window.rows.whole(stride), window.columns.whole(stride)]
+        for window in windows
+    ]
+    return torch.stack(cuts)
+
+
+def reaching_out(solo: Tensor, refined: Flags) -> list[int]:
+    """The objects that are seen on the last pixels before cells where they were not refined.
+
+    Args:
+        solo: (n, H, W) probabilities.
+        refined: (n, h, w) for which cells they are known.
+    """
+    down, across = ((cells, CELL) for cells in refined.shape[1:])
+    closed = np.pad(refined, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    seen = solo > _SEEN
+    out = np.zeros(len(solo), np.bool_)
+    for pixels, beyond in (
+        (seen[:, ::CELL].unflatten(2, across).any(3), closed[:, :-2, 1:-1]),
+        (seen[:, CELL - 1 :: CELL].unflatten(2, across).any(3), closed[:, 2:, 1:-1]),
+        (seen[:, :, ::CELL].unflatten(1, down).any(2), closed[:, 1:-1, :-2]),
+        (seen[:, :, CELL - 1 :: CELL].unflatten(1, down).any(2), closed[:, 1:-1, 2:]),
+    ):
+        out |= (pixels.cpu().numpy() & refined & ~beyond).any((1, 2))
+    return [int(at) for at in np.flatnonzero(out)]
