@@ -2,7 +2,11 @@
 
 A model lives in a folder of its name under the cache (`$STREAMSEG_CACHE`, else
 `$XDG_CACHE_HOME/streamseg`, else `~/.cache/streamseg`). Files put there by hand are as good as
-fetched ones; the Hugging Face cache is looked at as well.
+fetched ones; the Hugging Face cache is looked at as well. A path stands for itself: a folder of
+transformers' SAM2, a file of Meta's (`sam2.1_hiera_tiny.pt`), or one of XMem's (`XMem.pth`).
+
+No public checkpoint has been loaded by the tests: they write files of the same layouts, full-size,
+with random weights.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from streamseg import download
-from streamseg.checkpoints import read_state
+from streamseg.checkpoints import SUFFIXES, read_state
 from streamseg.download import Progress
 from streamseg.errors import CheckpointError, MissingDependencyError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from transformers import Sam2Model
 
     from streamseg.nets.sam2_image import Sam2Image
@@ -39,6 +44,7 @@ SAM2_FILES = ("config.json", "model.safetensors")
 _XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _BUILT_IN = "built in"
+_XMEM_PARTS = ("key_encoder.", "value_encoder.", "key_proj.", "decoder.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +121,19 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     """Make sure that a model's files are here, fetching what is missing; resumes a broken fetch.
 
     Args:
-        name: Of `list_models`, or a hub id.
+        name: Of `list_models`, a hub id, or the path of what is here already.
         progress: Told (file, bytes so far, bytes in all or None).
 
     Returns:
-        The folder that holds the files; for a built-in model the cache folder, untouched.
+        The folder that holds the files; for a built-in model the cache folder, untouched; for
+        a path that path.
 
     Raises:
         CheckpointError: It cannot be fetched: says which files to put where. Or what came is
-            not what the server announced.
+            not what the server announced. Or nothing is at that path.
     """
+    if path := _path(name):
+        return _existing(path)
     model = _model(name)
     if model.home == _BUILT_IN:
         return cache_dir()
@@ -143,37 +152,33 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 def verify(name: str) -> dict[str, str]:
     """Check a present model: checksums where they were recorded, then every tensor's shape.
 
+    Args:
+        name: Of `list_models`, a hub id, or a path.
+
     Returns:
         SHA-256 by file name; empty for a built-in model.
 
     Raises:
         CheckpointError: It is not here, was changed since it was fetched, or does not fit.
     """
+    if path := _path(name):
+        return _verify(_existing(path), "get it again")
     model = _model(name)
     if model.home == _BUILT_IN:
         return {}
     folder = _folder(model)
     if folder is None:
         raise CheckpointError(_how_to_place(model))
-    sums = {file: _sha256(folder / file) for file in model.files}
-    recorded = _recorded(folder)
-    for file, found in sums.items():
-        expected = recorded.get(file, found)
-        if expected != found:
-            raise CheckpointError(
-                f"{folder / file}: expected SHA-256 {expected}, got {found}: "
-                f"delete it and run streamseg models fetch {model.name}"
-            )
-    _check_layout(model, folder)
-    return sums
+    place = folder / model.files[0] if model.kind == "xmem" else folder
+    return _verify(place, f"delete it and run streamseg models fetch {model.name}")
 
 
 def load_sam2(name_or_path: str, device: str = "auto") -> Sam2Model:
     """transformers' SAM2 network: on its device, float32, in eval mode.
 
     Args:
-        name_or_path: Of `list_models`, a hub id such as facebook/sam2.1-hiera-tiny, or a folder
-            with config.json and model.safetensors.
+        name_or_path: Of `list_models`, a hub id such as facebook/sam2.1-hiera-tiny, a folder
+            with config.json and model.safetensors, or a file of Meta's (`sam2.1_hiera_tiny.pt`).
         device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:
@@ -183,12 +188,14 @@ def load_sam2(name_or_path: str, device: str = "auto") -> Sam2Model:
     """
     target = _device(device)
     from streamseg.nets.sam2 import sam2_from_folder
+    from streamseg.nets.sam2_meta import sam2_from_meta
     from streamseg.nets.sam2_selftest import selftest_sam2
 
     if name_or_path == "selftest-sam2":
         network = selftest_sam2()
     else:
-        network = sam2_from_folder(_resolve(name_or_path, "sam2"))
+        path = _resolve(name_or_path, "sam2")
+        network = (sam2_from_meta if _is_file(path) else sam2_from_folder)(path)
     module: torch.nn.Module = network
     module.to(target)
     return network
@@ -206,7 +213,7 @@ def load_sam2_video(name_or_path: str, device: str = "auto") -> Sam2Video:
     """A SAM2 network for video ready to run: on its device, float32, in eval mode.
 
     Args:
-        name_or_path: As for `load_sam2`; the public folders hold both networks' weights.
+        name_or_path: As for `load_sam2`; the public files hold both networks' weights.
         device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:
@@ -215,12 +222,14 @@ def load_sam2_video(name_or_path: str, device: str = "auto") -> Sam2Video:
         MissingDependencyError: torch or transformers is not installed.
     """
     target = _device(device)
+    from streamseg.nets.sam2_meta import sam2_video_from_meta
     from streamseg.nets.sam2_selftest import selftest_sam2_video
     from streamseg.nets.sam2_video import sam2_video_from_folder
 
     if name_or_path == "selftest-sam2":
         return selftest_sam2_video().to(target)
-    return sam2_video_from_folder(_resolve(name_or_path, "sam2")).to(target)
+    path = _resolve(name_or_path, "sam2")
+    return (sam2_video_from_meta if _is_file(path) else sam2_video_from_folder)(path).to(target)
 
 
 def load_xmem(name_or_path: str, device: str = "auto") -> XMem:
@@ -242,9 +251,7 @@ def load_xmem(name_or_path: str, device: str = "auto") -> XMem:
         network = selftest_xmem()
     else:
         path = _resolve(name_or_path, "xmem")
-        if path.is_dir():
-            path /= _model(name_or_path).files[0]
-        network = _xmem_from_file(path)
+        network = _xmem_from_file(_xmem_file(name_or_path, path))
     return network.to(target)
 
 
@@ -274,18 +281,32 @@ def _model(name: str) -> _Model:
 
 def _resolve(name_or_path: str, kind: Kind) -> Path:
     """The folder or file that a config's `checkpoint` means, fetched if need be."""
-    if name_or_path not in _MODELS and _is_path(name_or_path):
-        return Path(name_or_path).expanduser()
+    if path := _path(name_or_path):
+        return path
     model = _model(name_or_path)
     if model.kind != kind:
         raise CheckpointError(f"{name_or_path} is of kind {model.kind}, expected {kind}")
     return fetch(name_or_path)
 
 
-def _is_path(text: str) -> bool:
+def _path(text: str) -> Path | None:
+    """What is given by path rather than by name."""
     path = Path(text).expanduser()
-    weights = path.suffix in {".safetensors", ".pth", ".pt", ".bin"}
-    return weights or path.is_absolute() or text.startswith(".") or path.exists()
+    looks_so = path.suffix in SUFFIXES or path.is_absolute() or text.startswith(".")
+    return path if text not in _MODELS and (looks_so or path.exists()) else None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a path means a weights file, there or not, rather than a folder."""
+    return path.is_file() or (path.suffix in SUFFIXES and not path.is_dir())
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise CheckpointError(
+            f"nothing is at {path}: give the path of a file or folder that exists"
+        )
+    return path
 
 
 def _own_folder(model: _Model) -> Path:
@@ -369,19 +390,65 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check_layout(model: _Model, folder: Path) -> None:
-    if model.kind == "xmem":
-        _xmem_from_file(folder / model.files[0])
-        return
-    from streamseg.nets.sam2 import sam2_from_folder
+def _verify(place: Path, remedy: str) -> dict[str, str]:
+    """See `verify`.
 
-    sam2_from_folder(folder)
+    Args:
+        place: A folder of transformers' SAM2, or a file of Meta's or XMem's.
+        remedy: For a file that was changed.
+    """
+    files = [place / file for file in SAM2_FILES] if place.is_dir() else [place]
+    if absent := [file for file in files if not file.is_file()]:
+        raise CheckpointError(f"no file {absent[0]}: give a folder with {' and '.join(SAM2_FILES)}")
+    recorded = _recorded(files[0].parent)
+    sums = {file.name: _sha256(file) for file in files}
+    for file in files:
+        expected, found = recorded.get(file.name, sums[file.name]), sums[file.name]
+        if expected != found:
+            raise CheckpointError(f"{file}: expected SHA-256 {expected}, got {found}: {remedy}")
+    _check_layout(place)
+    return sums
+
+
+def _check_layout(place: Path) -> None:
+    from streamseg.nets.sam2 import sam2_from_folder
+    from streamseg.nets.sam2_meta import translate
+    from streamseg.nets.sam2_video import sam2_video_from_folder
+
+    if place.is_dir():
+        (sam2_video_from_folder if _is_for_video(place) else sam2_from_folder)(place)
+        return
+    state = read_state(place, inside="model")
+    if any(name.startswith(_XMEM_PARTS) for name in state):
+        _xmem(place, state)
+    else:
+        translate(place, state)
+
+
+def _is_for_video(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "sam2_video"
+
+
+def _xmem_file(name_or_path: str, path: Path) -> Path:
+    """The file in a model's folder, or the one that was given by path."""
+    if not path.is_dir():
+        return path
+    if _path(name_or_path):
+        raise CheckpointError(f"{path} is a folder: give the path of the XMem.pth itself")
+    return path / _model(name_or_path).files[0]
 
 
 def _xmem_from_file(path: Path) -> XMem:
+    return _xmem(path, read_state(path))
+
+
+def _xmem(path: Path, state: Mapping[str, Tensor]) -> XMem:
     from streamseg.nets.xmem import XMem
 
-    state = read_state(path)
     try:
         return XMem.from_state_dict(state)
     except CheckpointError as error:
