@@ -19,7 +19,7 @@ from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
 from streamseg.export.provider import describe
-from streamseg.export.tensorrt import CURRENT, TIMING_CACHE, build_plan
+from streamseg.export.tensorrt import CURRENT, build_plan
 from streamseg.export.verify import LIMITS, Verdict, reference, verify
 
 Format = Literal["onnx", "tensorrt", "tensorrt-rtx"]
@@ -34,12 +34,14 @@ class Order:
         precision: Of weights and features.
         target: Card that plans are for: sm86, …, or current.
         staging: Folder that files are made in.
+        timings: File with what TensorRT has timed, kept between exports; None: not kept.
     """
 
     format: Format
     precision: Precision
     target: str
     staging: Path
+    timings: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,7 @@ def _plan(name: str, onnx: bytes, family: Family, order: Order) -> bytes:
         raise ConfigError(
             "expected a GPU for --target current, found none; name one, such as --target sm86"
         )
-    timings = order.staging / TIMING_CACHE
-    return build_plan(name, onnx, order.target, family, timings)
+    return build_plan(name, onnx, order.target, family, order.timings)
 
 
 def _judge_plan(

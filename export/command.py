@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,16 +14,15 @@ import torch
 
 from streamseg.config import Config
 from streamseg.engines import Engine
-from streamseg.engines.files import locked
+from streamseg.engines.files import cannot_write, locked, sweep
 from streamseg.engines.manifest import add_to_manifest, weights_sha256
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.torch import TorchEngine
 from streamseg.engines.xmem import XMemOnEngines
-from streamseg.errors import OutputError
 from streamseg.export.build import Format, Made, Order, make
 from streamseg.export.networks import Source, chosen, sources
 from streamseg.export.precision import DTYPES, Precision, lower
-from streamseg.export.tensorrt import CURRENT
+from streamseg.export.tensorrt import CURRENT, TIMING_CACHE
 from streamseg.export.verify_xmem import (
     CLIP_FRAMES,
     IOU_LIMIT,
@@ -71,9 +71,22 @@ def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Mad
     with locked(output / ".lock"):
         _sweep(output)
         for source, names in picked:
-            with tempfile.TemporaryDirectory(prefix=".staging-", dir=output) as folder:
-                rows += _export_one(source, names, config, wanted, Path(folder), step, total, rows)
+            with _staging(output) as staging:
+                rows += _export_one(source, names, config, wanted, staging, step, total, rows)
     return rows
+
+
+@contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """A folder out of sight that is gone at the end, whatever happened."""
+    try:
+        folder = tempfile.mkdtemp(prefix=".staging-", dir=output)
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _export_one(
@@ -86,7 +99,8 @@ def _export_one(
     total: int,
     before: Sequence[Made],
 ) -> list[Made]:
-    order = Order(wanted.format, wanted.precision, wanted.target, staging)
+    timings = staging.parent / TIMING_CACHE
+    order = Order(wanted.format, wanted.precision, wanted.target, staging, timings)
     weights = weights_sha256(source.network)
     rows: list[Made] = []
     for name in names:
@@ -124,7 +138,8 @@ def _judge_xmem(source: Source, config: Config, staged: _Staged, frames: int) ->
         staged.dtype,
     )
     clip = Clip(shapes.height, shapes.width, frames)
-    return verify_loop(network, engines, clip, config.propagation.xmem.memory)
+    xmem = config.propagation.xmem
+    return verify_loop(network, engines, clip, xmem.memory, xmem.windows)
 
 
 def _judge_sam2(source: Source, config: Config, staged: _Staged, frames: int) -> PipelineVerdict:
@@ -185,7 +200,7 @@ def _publish(staging: Path, output: Path, rows: Sequence[Made]) -> None:
         for entry in entries:
             (staging / entry.file).replace(output / entry.file)
     except OSError as error:
-        raise OutputError(f"cannot write {output}: {error.strerror or error}") from None
+        raise cannot_write(output, error) from None
     add_to_manifest(output, entries)
 
 
@@ -193,3 +208,4 @@ def _sweep(output: Path) -> None:
     """Remove what a killed export left; its lock was released when it died."""
     for left in output.glob(".staging-*"):
         shutil.rmtree(left, ignore_errors=True)
+    sweep(output / TIMING_CACHE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 import torch
@@ -22,9 +23,14 @@ def lower(part: Part, precision: Precision) -> Part:
     Batch normalisation is folded in float32, then weights, and inputs that are not `exact`,
     are rounded.
     """
+    module = lowered(part.module, precision)
+    return replace(part, module=module, inputs=lowered_inputs(part, precision))
+
+
+def lowered_inputs(part: Part, precision: Precision) -> dict[str, Tensor]:
+    """The example inputs of the part in `precision`."""
     dtype = DTYPES[precision]
-    inputs = {name: _cast(part, name, tensor, dtype) for name, tensor in part.inputs.items()}
-    return Part(part.name, lowered(part.module, precision), inputs, part.outputs, part.exact)
+    return {name: _cast(part, name, tensor, dtype) for name, tensor in part.inputs.items()}
 
 
 def lowered(module: Module, precision: Precision) -> Module:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from streamseg.config import EngineConfig, EngineFamily
 from streamseg.engines import Engine
-from streamseg.engines.cache import EngineCache, Key
+from streamseg.engines.cache import EngineCache, FileFormat, Key
 from streamseg.engines.manifest import (
     Entry,
     read_manifest,
@@ -25,9 +25,15 @@ from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target, load_library
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.errors import EngineError, MissingDependencyError
+from streamseg.export.fingerprint import code_sha256
 from streamseg.export.onnx import OPSET, to_model
 from streamseg.export.part import Part
 from streamseg.export.tensorrt import TIMING_CACHE, build_plan
+
+Origin = Literal["needs no file", "folder", "cache", "to be built"]
+
+_GRAPH_PACKAGES = ("torch", "transformers", "onnx", "onnxscript")
+"""Whose versions change the ONNX that a part comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Provider:
         return self._cache.problems
 
     def provide(self, part: Part) -> Provided:
-        """An engine for a part in the config's precision.
+        """An engine for a part in the config's precision, by the first family that runs it.
 
         Raises:
             EngineError: Neither the family nor any that may stand in for it can run the part.
@@ -89,6 +95,25 @@ class Provider:
             raise first
         raise EngineError(f"{part.name}: no engine family can run it: {'; '.join(refused)}")
 
+    def origin(self, part: Part, family: EngineFamily) -> Origin:
+        """Where the family's engine would come from, as things stand; builds nothing.
+
+        Args:
+            part: Its inputs in the config's precision; its module is not looked at.
+            family: Usable here.
+
+        Raises:
+            EngineError: Its file is not in the folder named, or damaged.
+            MissingDependencyError: The family's library is not installed.
+        """
+        if family == "torch":
+            return "needs no file"
+        key = self._key(part, "onnx" if family == "onnxruntime" else family)
+        if self._config.folder and (key.format == "onnx" or self._has_plans(key)):
+            trusted_bytes(self._folder, self._exported(key))
+            return "folder"
+        return "cache" if self._cache.holds(key) else "to be built"
+
     def _make(self, part: Part, family: EngineFamily) -> Engine:
         config = self._config
         if family == "torch":
@@ -105,87 +130,116 @@ class Provider:
             options_ort = OnnxRuntimeOptions(
                 config.providers, config.threads, self._device.index or 0, self._cache_folder
             )
-            return OnnxRuntimeEngine(part.name, self._onnx(on_cpu(part)), options_ort)
-        return self._plan(on_cpu(part), family)
+            return OnnxRuntimeEngine(part.name, self._onnx(part), options_ort)
+        return self._plan(part, family)
 
     def _onnx(self, part: Part) -> bytes:
-        found = self._exported(part, "onnx", ("",))
-        if found is not None:
-            return found
-        key = self._key(part, "onnx", "", versions().get("torch", ""))
+        key = self._key(part, "onnx")
+        if self._config.folder:
+            return trusted_bytes(self._folder, self._exported(key))
         return self._cache.get(key, lambda: self._export(part, key))
 
     def _export(self, part: Part, key: Key) -> tuple[Entry, bytes]:
-        begun_s = time.perf_counter()
+        part, begun_s = on_cpu(part), time.perf_counter()
         content = to_model(part).SerializeToString()
-        return self._entry(part, key, content, "", time.perf_counter() - begun_s)
+        return _entry(part, key, content, time.perf_counter() - begun_s)
 
     def _plan(self, part: Part, family: Family) -> Engine:
-        target = gpu_target(self._device if self._device.type == "cuda" else None)
-        version = str(load_library(family).__version__)
-        if target is None:
-            raise EngineError(f"{part.name}: expected an NVIDIA GPU for {family}, found none")
-        if self._device.type != "cuda":
-            raise EngineError(
-                f"{part.name}: expected a CUDA device for {family}, got {self._device}"
-            )
-        plan = self._exported(part, family, (target, "current"))
-        if plan is None:
-            gpu = f"{torch.cuda.get_device_name(self._device)} {target}"
-            key = self._key(part, family, gpu, version)
-            plan = self._cache.get(key, lambda: self._compile(part, key, family, target))
+        key = self._key(part, family)
+        plan, rebuild = self._planned(part, key, family)
         return TensorRtEngine(
-            part.name,
-            plan,
-            family,
-            f"streamseg export --parts {part.name} --format {family}",
-            self._device,
-            cuda_graph=self._config.cuda_graph,
+            part.name, plan, family, rebuild, self._device, cuda_graph=self._config.cuda_graph
         )
 
-    def _compile(self, part: Part, key: Key, family: Family, target: str) -> tuple[Entry, bytes]:
+    def _planned(self, part: Part, key: Key, family: Family) -> tuple[bytes, str]:
+        """The plan, exported before or built here, and the command that would make it anew."""
+        if self._has_plans(key):
+            return trusted_bytes(self._folder, self._exported(key)), self._rebuild(key)
+        plan = self._cache.get(key, lambda: self._compile(part, key, family))
+        return plan, f"rm {self._cache_folder / key.file}, and run again"
+
+    def _compile(self, part: Part, key: Key, family: Family) -> tuple[Entry, bytes]:
         onnx = self._onnx(part)
         begun_s = time.perf_counter()
         timings = self._cache_folder / TIMING_CACHE
         content = build_plan(part.name, onnx, family=family, timing_cache=timings)
-        return self._entry(part, key, content, target, time.perf_counter() - begun_s)
+        return _entry(on_cpu(part), key, content, time.perf_counter() - begun_s)
 
-    def _exported(self, part: Part, format_: str, targets: Sequence[str]) -> bytes | None:
-        """The file that `streamseg export` made of this very part; None when there is none.
+    # ── files exported before ────────────────────────────────────────────────────────────────
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self._config.folder).expanduser()
+
+    def _has_plans(self, key: Key) -> bool:
+        """Whether the folder named has plans of this part; where it has ONNX, plans are built."""
+        if not self._config.folder:
+            return False
+        entries = [entry for entry in read_manifest(self._folder) if entry.part == key.part]
+        return not entries or any(entry.format == key.format for entry in entries)
+
+    def _exported(self, key: Key) -> Entry:
+        """What `streamseg export` made of this very part.
 
         Raises:
-            EngineError: A folder is named that has nothing for this network at this size.
+            EngineError: The folder has nothing of it, or what it has differs: says in what.
         """
-        if not self._config.folder:
-            return None
-        folder = Path(self._config.folder).expanduser()
-        entries = [entry for entry in read_manifest(folder) if entry.part == part.name]
-        for entry in entries:
-            if (
-                entry.format == format_
-                and entry.target in targets
-                and entry.precision == self._config.precision
-                and entry.weights_sha256 == self._weights
-                and entry.inputs == part.specs
-            ):
-                return trusted_bytes(folder, entry)
-        if format_ == "onnx" or entries:
-            raise EngineError(
-                f"{part.name}: expected {format_} in {self._config.precision} with these weights "
-                f"for inputs {', '.join(map(str, part.specs))} in {folder}, found "
-                f"{len(entries)} that differ; run streamseg export again"
-            )
-        return None
+        entries = [entry for entry in read_manifest(self._folder) if entry.part == key.part]
+        differences = [key.differences(entry) for entry in entries]
+        if [] in differences:
+            return entries[differences.index([])]
+        found = "nothing of it"
+        if entries:
+            nearest = min(range(len(entries)), key=lambda index: len(differences[index]))
+            found = f"{entries[nearest].file} with {'; '.join(differences[nearest])}"
+        raise EngineError(
+            f"{key.part}: expected {key.format} of it in {self._folder}, found {found}; "
+            f"run {self._rebuild(key)}"
+        )
 
-    def _key(self, part: Part, format_: str, gpu: str, version: str) -> Key:
-        precision = self._config.precision
-        return Key(part.name, self._weights, format_, precision, part.specs, gpu, version)
+    def _rebuild(self, key: Key) -> str:
+        """The command that makes the file of a part in the folder named."""
+        return (
+            f"streamseg export --config NAME --parts {key.part} --format {key.format} "
+            f"--precision {key.precision} --output {self._folder}"
+        )
 
-    def _entry(
-        self, part: Part, key: Key, content: bytes, target: str, build_s: float
-    ) -> tuple[Entry, bytes]:
-        entry = describe(part, key.format, key.precision, self._weights, key.file)
-        return with_file(entry, content, target, build_s), content
+    def _key(self, part: Part, format_: FileFormat) -> Key:
+        """What the part's file is found by.
+
+        Raises:
+            EngineError: A plan, and no card to run it on.
+            MissingDependencyError: A plan, and its library is not installed.
+        """
+        target, gpu, library = self._card(part.name, format_) if format_ != "onnx" else ("", "", {})
+        made_by = {name: v for name, v in versions().items() if name in _GRAPH_PACKAGES}
+        return Key(
+            part=part.name,
+            weights_sha256=self._weights,
+            code_sha256=code_sha256(),
+            options=dict(part.options),
+            inputs=part.specs,
+            precision=self._config.precision,
+            format=format_,
+            target=target,
+            gpu=gpu,
+            versions=made_by | library,
+        )
+
+    def _card(self, part: str, family: Family) -> tuple[str, str, dict[str, str]]:
+        """Compute capability and name of the card, and the version of the library."""
+        library: dict[str, str] = {family: str(load_library(family).__version__)}
+        if self._device.type != "cuda":
+            raise EngineError(f"{part}: expected a CUDA device for {family}, got {self._device}")
+        target = gpu_target(self._device)
+        if target is None:
+            raise EngineError(f"{part}: expected an NVIDIA GPU for {family}, found none")
+        return target, torch.cuda.get_device_name(self._device), library
+
+
+def _entry(part: Part, key: Key, content: bytes, build_s: float) -> tuple[Entry, bytes]:
+    entry = describe(part, key.format, key.precision, key.weights_sha256, key.file)
+    return with_file(entry, content, key.target, build_s), content
 
 
 def on_cpu(part: Part) -> Part:
@@ -193,11 +247,12 @@ def on_cpu(part: Part) -> Part:
     return replace(part, module=copy.deepcopy(part.module).cpu())
 
 
-def describe(part: Part, format_: str, precision: str, weights: str, file: str) -> Entry:
+def describe(part: Part, format_: FileFormat, precision: str, weights: str, file: str) -> Entry:
     """What a manifest says of a part on the CPU before there is a file."""
     outputs = TorchEngine(
         part.name, part.module, part.specs, part.outputs, torch.device("cpu")
     ).outputs
+    builder = {} if format_ == "onnx" else {format_: str(load_library(format_).__version__)}
     return Entry(
         part=part.name,
         file=file,
@@ -207,10 +262,12 @@ def describe(part: Part, format_: str, precision: str, weights: str, file: str) 
         inputs=part.specs,
         outputs=outputs,
         opset=OPSET,
+        options=dict(part.options),
         weights_sha256=weights,
+        code_sha256=code_sha256(),
         file_sha256="",
         nbytes=0,
         build_s=0.0,
         difference=None,
-        versions=versions(),
+        versions=versions() | builder,
     )

@@ -80,6 +80,7 @@ class Sam2VideoParts:
     def __init__(self, network: Sam2Video, rows: int) -> None:
         network.memory_attention.compare(rows)
         self._network = network
+        self._options = {"query_rows": rows}
 
     def make(self, kind: Kind, count: int = 1, frames: int = 0) -> Part:
         """One part, for `count` objects and, if it is the attention, a bank of `frames`."""
@@ -121,7 +122,8 @@ class Sam2VideoParts:
             "since": since,
         }
         name = part_name("attention", count, frames)
-        return Part(name, network.memory_attention, inputs, ("conditioned",), _EXACT)
+        outputs = ("conditioned",)
+        return Part(name, network.memory_attention, inputs, outputs, _EXACT, self._options)
 
     def _track(self, count: int) -> Part:
         embedding = self._features["embedding"]

@@ -7,13 +7,17 @@ compiles for any of its targets without a GPU; TensorRT only for the one that is
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
-from streamseg.engines.files import locked, write_whole
+from streamseg.engines.files import locked, sweep, write_whole
 from streamseg.engines.tensorrt import Family, Log, load_library
-from streamseg.errors import ConfigError, EngineError
+from streamseg.errors import ConfigError, EngineError, OutputError
 
+_LOG = logging.getLogger(__name__)
+_DIGEST = hashlib.sha256().digest_size
 CURRENT = "current"
 TIMING_CACHE = "timing.cache"
 
@@ -99,24 +103,34 @@ def _aim(library: Any, config: Any, target: str, family: Family) -> None:
 
 
 def _load_timings(config: Any, path: Path | None) -> Any:
-    """A timing cache in use, from the file where it is readable and fits; None where unwanted."""
+    """A timing cache in use, from the file where that is whole and fits; None where unwanted."""
     if path is None:
         return None
+    for content in dict.fromkeys((_read_timings(path), b"")):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return cache
+    return None  # of another version or card, and none can be begun
+
+
+def _read_timings(path: Path) -> bytes:
+    """What was timed before; nothing where there is none, or where it is damaged."""
     try:
-        content = path.read_bytes()
+        held = path.read_bytes()
     except OSError:
-        content = b""
-    cache = config.create_timing_cache(content)
-    if cache is None or not config.set_timing_cache(cache, False):
-        cache = config.create_timing_cache(b"")  # of another version: begin anew
-        if cache is None or not config.set_timing_cache(cache, False):
-            return None
-    return cache
+        return b""
+    digest, content = held[:_DIGEST], held[_DIGEST:]
+    return content if hashlib.sha256(content).digest() == digest else b""
 
 
 def _save_timings(config: Any, cache: Any, path: Path | None) -> None:
+    """Keep what was timed, after its hash; a plan is as good without."""
     if cache is None or path is None:
         return
-    used = config.get_timing_cache() or cache
-    with locked(path.with_suffix(".lock")):
-        write_whole(path, bytes(used.serialize()))
+    content = bytes((config.get_timing_cache() or cache).serialize())
+    try:
+        with locked(path.with_suffix(".lock")):
+            sweep(path)
+            write_whole(path, hashlib.sha256(content).digest() + content)
+    except OutputError as error:
+        _LOG.warning("what TensorRT timed is not kept: %s", error)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streamseg.errors import OutputError
+
+_LOG = logging.getLogger(__name__)
+_UNFINISHED = ".part"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -22,7 +28,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(_UNFINISHED, f".{path.name}.", path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -30,7 +36,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+        raise cannot_write(path, error) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -49,18 +55,41 @@ def locked(path: Path) -> Iterator[None]:
     The system releases it when its holder dies. The empty file stays.
 
     Raises:
-        OutputError: The lock file cannot be made.
+        OutputError: The lock file cannot be made, or its file system has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+        raise cannot_write(path, error) from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, path)
         yield
     finally:
         os.close(handle)
+
+
+def sweep(path: Path) -> None:
+    """Remove what writers of `path` left that were killed; for whoever holds its lock."""
+    for left in path.parent.glob(f".{path.name}.*{_UNFINISHED}"):
+        with suppress(OSError):
+            left.unlink()
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The error for people: which file, why, and what to do."""
+    what = "free some space" if error.errno in _FULL else "choose a folder that can be written"
+    return OutputError(f"cannot write {path}: {error.strerror or error}; {what}")
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _LOG.info("waiting for another process that holds %s", path)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:  # a file system without locks
+        raise cannot_write(path, error) from None
 
 
 def _to_disk(path: Path) -> None:

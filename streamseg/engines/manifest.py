@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamseg.engines import TensorSpec
+from streamseg.engines.files import locked, sweep, write_whole
 from streamseg.errors import EngineError
 
 if TYPE_CHECKING:
     from torch import nn
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 _PACKAGES = (
-    *("streamseg", "torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "tensorrt"),
-    *("tensorrt_rtx", "tensorrt_rtx_cu13_bindings"),
+    *("streamseg", "torch", "transformers", "onnx", "onnxscript", "onnxruntime"),
+    *("onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13_bindings"),
 )
 
 
@@ -41,12 +42,15 @@ class Entry:
         inputs: In the part's order.
         outputs: Likewise.
         opset: Of the ONNX that it is, or came from.
+        options: Numbers that are baked into its graph.
         weights_sha256: `weights_sha256` of the network.
+        code_sha256: Of the code that made its graph.
         file_sha256: Of the file.
         nbytes: Of the file.
         build_s: Seconds that it took.
         difference: Largest, relative to the output's range; None where it could not be run.
-        versions: Of the libraries that had a hand in it.
+        versions: Of the libraries that had a hand in it; under its format, for a plan, of the
+            one that built it, in its own words.
     """
 
     part: str
@@ -57,7 +61,9 @@ class Entry:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     opset: int
+    options: dict[str, int]
     weights_sha256: str
+    code_sha256: str
     file_sha256: str
     nbytes: int
     build_s: float
@@ -86,17 +92,26 @@ def read_manifest(folder: Path) -> list[Entry]:
         raise EngineError(f"cannot read {path}: {error}; delete it and export again") from None
 
 
-def add_to_manifest(folder: Path, entries: Iterable[Entry]) -> None:
+def add_to_manifest(folder: Path, entries: Iterable[Entry], *, mend: bool = False) -> None:
     """Name files in the manifest, in place of what it said of the same files before.
+
+    Args:
+        folder: That holds the files.
+        entries: A file each.
+        mend: Begin anew a manifest that cannot be read.
 
     Raises:
         EngineError: The manifest that is there cannot be read.
         OutputError: It cannot be written.
     """
-    from streamseg.engines.files import locked, write_whole
-
     with locked(folder / f"{MANIFEST}.lock"):
-        known = {entry.file: entry for entry in read_manifest(folder)}
+        sweep(folder / MANIFEST)
+        try:
+            known = {entry.file: entry for entry in read_manifest(folder)}
+        except EngineError:
+            if not mend:
+                raise
+            known = {}
         known |= {entry.file: entry for entry in entries}
         rows = [asdict(entry) for _, entry in sorted(known.items())]
         text = json.dumps({"format": _FORMAT, "parts": rows}, indent=1) + "\n"

@@ -40,7 +40,8 @@ class OnnxRuntimeOptions:
         providers: In order of preference; every one must be there.
         threads: Within an operator, on the CPU; 0: as many as there are cores.
         device_id: Of the GPU.
-        cache: Where the TensorRT provider keeps its engines; None: it rebuilds them.
+        cache: Where the TensorRT provider keeps what it timed; None: it times anew. Its engines
+            are not kept: they are executable code, which it would load without asking us.
     """
 
     providers: tuple[Provider, ...] = ("cpu",)
@@ -165,8 +166,7 @@ def _chosen(options: OnnxRuntimeOptions) -> Sequence[tuple[str, dict[str, Any]]]
             settings["device_id"] = options.device_id
         if provider == "tensorrt" and options.cache is not None:
             settings |= {
-                "trt_engine_cache_enable": True,
-                "trt_engine_cache_path": str(options.cache),
+                "trt_engine_cache_enable": False,
                 "trt_timing_cache_enable": True,
                 "trt_timing_cache_path": str(options.cache),
             }

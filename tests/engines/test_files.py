@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from streamseg.engines.files import locked, whole_file, write_whole
+from streamseg.engines.files import locked, sweep, whole_file, write_whole
 from streamseg.errors import OutputError
 
 
@@ -95,3 +95,24 @@ def test_a_killed_holder_releases_the_lock(tmp_path):
 def _take(path, got):
     with locked(path):
         got.set()
+
+
+def test_an_error_says_what_to_do(tmp_path):
+    with (
+        pytest.raises(OutputError, match="No space left on device; free some space"),
+        whole_file(tmp_path / "file"),
+    ):
+        raise OSError(28, "No space left on device")
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(OutputError, match="choose a folder that can be written"):
+        write_whole(tmp_path / "taken" / "file", b"")
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    left = [tmp_path / ".file.abc.part", tmp_path / ".file.xyz.part"]
+    kept = [tmp_path / "file", tmp_path / ".other.abc.part", tmp_path / "file.lock"]
+    for path in left + kept:
+        path.write_bytes(b"")
+    sweep(tmp_path / "file")
+    assert set(tmp_path.iterdir()) == set(kept)
+    sweep(tmp_path / "nowhere" / "file")

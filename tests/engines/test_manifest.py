@@ -30,7 +30,9 @@ def entry(file="part.onnx", content=b"content"):
         inputs=(spec,),
         outputs=(spec,),
         opset=20,
+        options={"top_k": 30},
         weights_sha256="0" * 64,
+        code_sha256="1" * 64,
         file_sha256="",
         nbytes=0,
         build_s=0.0,
@@ -59,7 +61,7 @@ def test_a_file_is_read_only_with_the_hash_that_stands_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"format": 1, "parts": [{}]}', '{"format": 1, "parts": 3}']
+    "text", ["", "{", "[]", "{}", '{"format": 2, "parts": [{}]}', '{"format": 2, "parts": 3}']
 )
 def test_a_damaged_manifest_is_one_line_that_says_what_to_do(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
@@ -68,8 +70,8 @@ def test_a_damaged_manifest_is_one_line_that_says_what_to_do(tmp_path, text):
 
 
 def test_a_manifest_of_another_format_is_refused(tmp_path):
-    (tmp_path / MANIFEST).write_text('{"format": 2, "parts": []}')
-    with pytest.raises(EngineError, match="expected a manifest of format 1, got 2"):
+    (tmp_path / MANIFEST).write_text('{"format": 1, "parts": []}')
+    with pytest.raises(EngineError, match="expected a manifest of format 2, got 1"):
         read_manifest(tmp_path)
 
 
