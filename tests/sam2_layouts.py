@@ -250,6 +250,7 @@ def random_tensors(listed: list[Entry], seed: int, dtype: torch.dtype) -> dict[s
         elif "embed" not in name:
             values = values / torch.Size(shape[1:]).numel() ** 0.5
         tensors[name] = values.to(dtype).clone()
+    tensors["sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += 3  # something is there to see
     return tensors
 
 
@@ -269,6 +270,9 @@ def write_transformers(
     for entry in listed:
         state.setdefault(entry.transformers, []).append(tensors[entry.meta])
     joined = {name: torch.cat(rows) if len(rows) > 1 else rows[0] for name, rows in state.items()}
+    # transformers keeps the matrix that encodes points a second time, for pixels.
+    shared = joined["prompt_encoder.shared_embedding.positional_embedding"]
+    joined["shared_image_embedding.positional_embedding"] = shared.clone()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(joined, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(published_config(size)))
