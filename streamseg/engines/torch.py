@@ -96,8 +96,9 @@ class TorchEngine:
         if self._options.channels_last:
             _channels_last(self._module)
         self.outputs = _output_specs(self._module, self.inputs, outputs, device)
-        compiled = torch.compile(self._module, dynamic=False) if self._options.compile else None
-        self._call = compiled or self._module
+        self._call: Callable[..., Tensor | Sequence[Tensor]] = self._module
+        if self._options.compile:
+            self._call = torch.compile(self._module, dynamic=False)
         self._graph: _Graph | None = None
         self._lock = threading.Lock()
 

@@ -57,6 +57,17 @@ def test_an_option_changes_speed_and_rounding_alone(options, tolerance):
         torch.testing.assert_close(got[name], want, rtol=tolerance, atol=tolerance)
 
 
+# torch's own compiler imports what torch warns of.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+def test_a_compiled_module_answers_alike():
+    module = Small()
+    with torch.no_grad():
+        expected = module(*inputs().values())
+    got = engine(TorchOptions(compile=True), module).run(inputs())
+    for want, name in zip(expected, ("scaled", "peak"), strict=True):
+        torch.testing.assert_close(got[name], want, rtol=1e-5, atol=1e-5)
+
+
 def test_a_later_run_leaves_an_earlier_answer_alone():
     small = engine()
     first = small.run(inputs())["scaled"]

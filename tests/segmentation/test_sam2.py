@@ -6,24 +6,19 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
+from sam2_reference import BALL, BARE, MUG, balanced, iou, make_frame, reference
 
 from streamseg import weights
-from streamseg.config import Sam2Config, SegmentationConfig
+from streamseg.config import EngineConfig, Sam2Config, SegmentationConfig
 from streamseg.errors import CheckpointError
+from streamseg.eye import Eye, sight_of
 from streamseg.nets.sam2_image import Sam2Image
 from streamseg.nets.sam2_selftest import selftest_sam2
 from streamseg.segmentation import build
 from streamseg.segmentation.sam2 import Sam2Segmenter
-from streamseg.types import Frame, Mask, Target
-
-MUG = Target(box=(110, 50, 190, 130), positive=((150.0, 90.0),), negative=((60.0, 20.0),))
-BALL = Target(box=(10, 10, 60, 80), positive=((30.0, 40.0),), negative=((70.0, 5.0),))
-BARE = Target(box=(200, 100, 300, 170))
+from streamseg.types import Target
 
 
 @pytest.fixture(scope="module")
@@ -34,57 +29,6 @@ def network():
 @pytest.fixture
 def segmenter(network) -> Sam2Segmenter:
     return Sam2Segmenter(Sam2Image(network))
-
-
-def make_frame(seed: int = 0, height: int = 180, width: int = 320) -> Frame:
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
-    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    image.flags.writeable = False
-    return Frame(index=seed, pts_ns=0, epoch=0, image=image)
-
-
-def iou(a: Mask, b: Mask) -> float:
-    return float((a & b).sum() / max(1, (a | b).sum()))
-
-
-def reference(network, frame: Frame, target: Target) -> tuple[Mask, float]:
-    """The official steps one by one: float picture in [0, 1], resize, normalise, one forward."""
-    size = network.config.prompt_encoder_config.image_size
-    picture = torch.tensor(frame.image).permute(2, 0, 1)[None] / 255.0
-    picture = functional.interpolate(
-        picture, size=(size, size), mode="bilinear", align_corners=False, antialias=True
-    )
-    mean = torch.tensor([0.485, 0.456, 0.406])[None, :, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225])[None, :, None, None]
-    scale = torch.tensor([size / frame.width, size / frame.height])
-    x0, y0, x1, y1 = target.box
-    box = (torch.tensor([[x0, y0], [x1 - 1, y1 - 1]]) * scale).reshape(1, 1, 4)
-    points = torch.tensor([*target.positive, *target.negative]).reshape(1, 1, -1, 2) * scale
-    labels = torch.tensor([1] * len(target.positive) + [0] * len(target.negative))
-    with torch.no_grad():
-        output = network(
-            pixel_values=(picture - mean) / std,
-            input_boxes=box,
-            input_points=points if len(labels) else None,
-            input_labels=labels.reshape(1, 1, -1) if len(labels) else None,
-        )
-    best = int(output.iou_scores[0, 0].argmax())
-    logits = functional.interpolate(
-        output.pred_masks[0, :, best][None],
-        size=(frame.height, frame.width),
-        mode="bilinear",
-        align_corners=False,
-    )
-    return logits[0, 0].numpy() > 0, float(output.iou_scores[0, 0, best])
-
-
-def balanced(seed: int = 1):
-    """A network whose masks cover about half of the picture, so that a difference would show."""
-    network = selftest_sam2(seed)
-    for mlp in network.mask_decoder.output_hypernetworks_mlps:
-        mlp.proj_out.bias.data.sub_(1.0)
-    return network
 
 
 @pytest.mark.parametrize("target", [MUG, BALL, BARE], ids=["mug", "ball", "box only"])
@@ -148,6 +92,22 @@ def test_the_memoised_embedding_says_its_size(segmenter: Sam2Segmenter) -> None:
     segmenter.segment(frame, [MUG])
     features = 4 * (16 * 32 * 32 + 32 * 16 * 16 + 128 * 8 * 8)
     assert frame.nbytes == frame.image.nbytes + features
+
+
+def test_a_stage_that_sees_with_the_same_eyes_leaves_its_look(network) -> None:
+    """And one whose weights, precision or device differ does not."""
+    frame, image = make_frame(), Sam2Image(network)
+    plain, rounded = EngineConfig(), EngineConfig(precision="bf16")
+    twin = Sam2Image(selftest_sam2())
+    Eye(twin, twin.dtype, sight_of(twin.image_encoder, plain)).look(frame)
+    kept = frame.nbytes
+    Sam2Segmenter(image, sight=sight_of(image.image_encoder, plain)).segment(frame, [MUG])
+    assert frame.nbytes == kept
+    Sam2Segmenter(image, sight=sight_of(image.image_encoder, rounded)).segment(frame, [MUG])
+    assert frame.nbytes > kept
+    other, kept = Sam2Image(selftest_sam2(seed=1)), frame.nbytes
+    Sam2Segmenter(other, sight=sight_of(other.image_encoder, plain)).segment(frame, [MUG])
+    assert frame.nbytes > kept
 
 
 def test_two_segmenters_do_not_share_an_embedding() -> None:
