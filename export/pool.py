@@ -69,12 +69,17 @@ class EnginePool(Generic[PartKey]):
             return self._engines[key]
 
     def summary(self) -> dict[str, object]:
-        """Per part the family that runs it, and who refused it with which words."""
+        """Per part the family that runs it, and who refused it with which words.
+
+        May be asked while another thread makes an engine: what it reads it copies at once, and
+        whoever was refused has its family by then.
+        """
+        refused = {part: list(words) for part, words in dict(self._refused).items()}
         return {
             "asked": self._config.family,
             "precision": self._config.precision,
             "parts": dict(self._families),
-            "refused": {part: list(words) for part, words in self._refused.items()},
+            "refused": refused,
             "cache_problems": list(self._provider.problems),
         }
 

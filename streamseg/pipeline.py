@@ -24,6 +24,7 @@ from streamseg import propagation, segmentation
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
+from streamseg.engines_in_use import EnginesInUse
 from streamseg.errors import SourceError, UsageError
 from streamseg.inbox import Inbox, check_query
 from streamseg.keyframes.watch import KeyframeWatch, Look
@@ -109,8 +110,8 @@ class StreamSegmenter:
             query: What to find; None to follow only targets added by hand.
             max_frames: Stop after so many results.
             sinks: Also get every result, each in a thread of its own.
-            on_event: Told of reconnects, groundings, failures; called from several threads. What
-                it raises is logged and goes no further.
+            on_event: Told of reconnects, groundings, failures, engines that stand in; called from
+                several threads. What it raises is logged and goes no further.
             clock: Real for a live source and virtual for any other, unless given.
 
         Raises:
@@ -208,7 +209,7 @@ class _Run:
     ) -> None:
         self._config = config
         self._propagator = propagator
-        self._stages = {"segmentation": segmenter, "propagation": propagator}
+        self._engines = EnginesInUse({"segmentation": segmenter, "propagation": propagator})
         self._source = source
         self._inbox = inbox
         self._clock = clock
@@ -263,7 +264,7 @@ class _Run:
             self._telemetry,
             self._groundings,
             self._query,
-            self._stages,
+            self._engines.summary(),
         )
 
     # The way of one frame ---------------------------------------------------------------------
@@ -299,6 +300,8 @@ class _Run:
             merged = self._merge_finished(frame, propagated)
         if merged is not None:
             masks = self._tracks.update(frame, merged, self._clock.now_ns())
+        for kind, message in self._engines.news():
+            self._tell(kind, message, frame)
         timings["latency"] = self._latency_ms(frame, started_ns, timings)
         self._telemetry.record_ns("latency", int(timings["latency"] * 1e6))
         self._telemetry.frame()

@@ -79,9 +79,9 @@ def describe_run(
     telemetry: Telemetry,
     groundings: GroundingLog,
     query: Query | None,
-    stages: Mapping[str, object],
+    engines: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of summary.json, in plain values; `stages` by name may tell of engines."""
+    """The content of summary.json, in plain values."""
     told = telemetry.summary()
     return {
         "source": {
@@ -99,16 +99,10 @@ def describe_run(
         "counters": told["counters"],
         "latency": told["latency"],
         **groundings.summary(),
-        "engines": _engines(stages),
+        "engines": dict(engines),
         "config": config.model_dump(mode="json"),
         "versions": versions(),
     }
-
-
-def _engines(stages: Mapping[str, object]) -> dict[str, Any]:
-    """By stage: which engines run its network, and what stood in for what; see `EnginePool`."""
-    told = {name: getattr(stage, "engines", dict)() for name, stage in stages.items()}
-    return {name: engines for name, engines in told.items() if engines}
 
 
 def versions() -> dict[str, str]:
