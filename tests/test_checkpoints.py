@@ -104,6 +104,25 @@ def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: object
         read_state(save(tmp_path / "m.pth", content))
 
 
+@pytest.mark.parametrize("name", ["m.pth", "m.pt"])
+def test_tensors_are_found_inside_what_training_left(tmp_path: Path, name: str) -> None:
+    content = {"model": STATE, "epoch": 3, "optimizer": {"state": {0: torch.ones(1)}, "lr": [0.1]}}
+    for saved in (content, STATE):  # without such an entry the file is taken as it is
+        state = read_state(save(tmp_path / name, saved), inside="model")
+        assert state.keys() == STATE.keys()
+        assert all(torch.equal(state[key], value) for key, value in STATE.items())
+    with pytest.raises(CheckpointError, match="something else at: model, epoch, optimizer"):
+        read_state(save(tmp_path / name, content))
+
+
+def test_a_payload_beside_the_tensors_is_refused_as_well(tmp_path: Path) -> None:
+    trace = tmp_path / "pwned"
+    path = save(tmp_path / "m.pth", {"model": STATE, "args": Payload(trace)})
+    with pytest.raises(CheckpointError, match="holds code"):
+        read_state(path, inside="model")
+    assert not trace.exists()
+
+
 def test_entries_that_are_no_tensors_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="something else at: epoch, 7"):
         read_state(save(tmp_path / "m.pth", {**STATE, "epoch": 3, 7: torch.ones(1)}))

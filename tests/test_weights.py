@@ -256,6 +256,77 @@ def test_xmem_keys_that_do_not_fit_are_named(xmem_file: Path) -> None:
         assert part in str(caught.value)
 
 
+@pytest.fixture(scope="module")
+def full_xmem() -> dict[str, torch.Tensor]:
+    """412 entries of the public layout, which XMem.pth and XMem-s012.pth share; random weights."""
+    manifest = json.loads((Path(__file__).parent / "data" / "xmem_manifest.json").read_text())
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.randn(shape, generator=generator)
+        if shape
+        else torch.tensor(7)  # how many batches a normalisation has seen
+        for name, shape in manifest.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "file"), [("xmem", "XMem.pth"), ("xmem-s012", "XMem-s012.pth")])
+def test_a_full_size_xmem_loads_entry_by_entry(
+    full_xmem: dict[str, torch.Tensor], cache: Path, name: str, file: str
+) -> None:
+    path = cache / name / file
+    path.parent.mkdir(parents=True)
+    torch.save(full_xmem, path)
+    assert path.stat().st_size == pytest.approx(info(name).nbytes, rel=0.02)
+    state = weights.load_xmem(name, "cpu").state_dict()
+    assert len(state) == 412
+    assert state.keys() == full_xmem.keys()
+    assert all(torch.equal(state[key], value) for key, value in full_xmem.items())
+    assert set(weights.verify(name)) == set(weights.verify(str(path))) == {file}
+
+
+def test_every_entry_of_a_full_size_xmem_that_does_not_fit_is_named(
+    full_xmem: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state = dict(full_xmem)
+    del state["value_encoder.layer2.0.bn1.running_var"]
+    state["module.key_proj.d_proj.bias"] = torch.zeros(1)
+    state["decoder.up_8_4.skip_conv.bias"] = torch.zeros(3)
+    path = tmp_path / "XMem.pth"
+    torch.save(state, path)
+    for attempt in (weights.load_xmem, weights.verify):
+        with pytest.raises(CheckpointError) as caught:
+            attempt(str(path))
+        message = str(caught.value)
+        assert f"{path}: expected an XMem state dict of 412 entries, found 3 that differ" in message
+        assert "value_encoder.layer2.0.bn1.running_var is missing" in message
+        assert "module.key_proj.d_proj.bias is not expected" in message
+        assert "decoder.up_8_4.skip_conv.bias has shape [3], expected [256]" in message
+
+
+def test_a_folder_is_no_xmem(xmem_file: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"is a folder: give the path of the XMem\.pth itself"
+    ):
+        weights.load_xmem(str(xmem_file.parent), "cpu")
+
+
+def test_verify_by_path_heeds_a_recorded_checksum(xmem_file: Path) -> None:
+    record = {xmem_file.name: {"sha256": "0" * 64, "source": "somewhere"}}
+    (xmem_file.parent / weights.RECORD).write_text(json.dumps(record))
+    with pytest.raises(
+        CheckpointError, match=r"XMem\.pth: expected SHA-256 0+, got .*: get it again"
+    ):
+        weights.verify(str(xmem_file))
+
+
+def test_nothing_at_a_path_is_named(tmp_path: Path) -> None:
+    for attempt in (weights.fetch, weights.verify):
+        with pytest.raises(CheckpointError, match=f"nothing is at {tmp_path}/gone: give the path"):
+            attempt(str(tmp_path / "gone"))
+    with pytest.raises(CheckpointError, match=r"no file .*config\.json: give a folder with"):
+        weights.verify(str(tmp_path))
+
+
 def test_an_xmem_pickle_with_a_payload_is_refused_and_never_run(
     xmem_file: Path, tmp_path: Path
 ) -> None:

@@ -62,6 +62,22 @@ def test_each_entry_that_differs_is_named():
     assert "\n" not in message
 
 
+@torch.inference_mode()
+def test_a_network_for_single_objects_takes_no_notice_of_others():
+    """As the original pads it for evaluation (its `load_weights`): with zeros, at the end."""
+    state = dict(selftest_xmem().state_dict())
+    state["value_encoder.conv1.weight"] = state["value_encoder.conv1.weight"][:, :4]
+    network = XMem.from_state_dict(state)
+    weight = network.value_encoder.conv1.weight
+    assert torch.equal(weight[:, :4], state["value_encoder.conv1.weight"])
+    assert not weight[:, 4:].any()
+    image, masks = torch.randn(1, 3, 64, 64), torch.rand(2, 64, 64)
+    f16 = network.encode_key(image).f16
+    both = network.value_encoder(image, f16, masks)
+    alone = network.value_encoder(image, f16, masks[:1])
+    assert torch.allclose(both[:1], alone, atol=1e-5)
+
+
 @pytest.mark.parametrize("state", [{}, {"decoder.pred.weight": torch.zeros(())}])
 def test_what_is_no_xmem_at_all_is_refused(state):
     with pytest.raises(CheckpointError, match="expected an XMem state dict of 412 entries"):
