@@ -8,6 +8,7 @@ the code under test.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from streamseg import weights
 from streamseg.engines.manifest import weights_sha256
 from streamseg.errors import CheckpointError
 from streamseg.nets.sam2 import sam2_shapes
+from streamseg.nets.sam2_memory import Rotation
 from streamseg.nets.sam2_meta import translate
 from streamseg.nets.sam2_selftest import selftest_sam2
 
@@ -110,6 +112,23 @@ def test_a_hub_folder_describes_the_same_network(name: str, tmp_path: Path) -> N
     for config in (mine, theirs):
         config.pop("dtype"), config["backbone_config"].pop("dtype")
     assert mine == theirs
+
+
+def test_a_hub_folders_config_is_read_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has the rotary base under a name of which transformers warns, once a process."""
+    logging.Logger.warning_once.cache_clear()  # type: ignore[attr-defined]
+    listed = entries(SIZES["tiny"])
+    tensors = random_tensors(listed, 5, torch.float16)
+    folder = write_transformers(tmp_path, SIZES["tiny"], listed, tensors)
+    config = {**published_config(SIZES["tiny"]), "memory_attention_rope_theta": 20_000}
+    (folder / "config.json").write_text(json.dumps(config))
+    network = weights.load_sam2_video(str(folder), "cpu")
+    assert not caplog.records
+    rotation = next(part for part in network.modules() if isinstance(part, Rotation))
+    beside_the_corner = torch.cos(20_000 ** -(torch.arange(64) / 64))
+    assert torch.allclose(rotation.cos[1, :64], beside_the_corner)
 
 
 def legible(config: dict[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from transformers import Sam2VideoInferenceSession, Sam2VideoModel
 from streamseg.config import EngineConfig, PropagationConfig, Sam2PropagationConfig
 from streamseg.engines.sam2 import on_engines
 from streamseg.errors import CheckpointError, ConfigError
-from streamseg.nets.sam2_selftest import selftest_video_model
+from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
 from streamseg.propagation import build
 from streamseg.propagation.sam2 import Sam2Propagator
@@ -112,6 +112,21 @@ def test_every_mask_is_theirs_until_after_the_bank_is_full(
         winner = torch.cat((torch.zeros(1, SIZE, SIZE), full)).argmax(0).numpy()
         assert (np.array([0, *seeds])[winner] == out.labels).mean() > 0.999
     assert seen > frames // 2, "the test wants objects that are there"
+
+
+def test_every_mask_is_theirs_with_sam_2_0_as_well() -> None:
+    """It embeds no occlusion and gives pointers no age."""
+    older = selftest_video_model().config
+    older.enable_occlusion_spatial_embedding = False
+    older.enable_temporal_pos_encoding_for_object_pointers = False
+    theirs = with_seeded_weights(Sam2VideoModel(older))
+    propagator, reference = Sam2Propagator(Sam2Video(theirs), config()), Theirs(theirs)
+    for number, frame in enumerate(clip(10)):
+        given = {1: block(10)} if number == 0 else None
+        propagator.step(frame, given)
+        expected, _ = reference.step(frame, given)
+        assert torch.allclose(propagator.logits, expected, atol=1e-3), number
+    assert expected.std() > 0, "the test wants an object that is there"
 
 
 def test_an_object_that_comes_later_is_theirs_too(propagator, theirs) -> None:
