@@ -67,6 +67,20 @@ class Made:
         return self.entry is not None
 
 
+class _Stopwatch:
+    """Counts the seconds spent in its blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begun_s = 0.0
+
+    def __enter__(self) -> None:
+        self._begun_s = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._begun_s
+
+
 def make(part: Part, order: Order, weights: str) -> Made:
     """Export a part as ordered, and put it through the parity gate.
 
@@ -80,19 +94,21 @@ def make(part: Part, order: Order, weights: str) -> Made:
         MissingDependencyError: A package that the order needs is not installed.
         OutputError: The staging folder cannot be written.
     """
-    begun_s = time.perf_counter()
+    building = _Stopwatch()
     try:
-        lowered = lower(part, order.precision)
-        onnx = to_model(lowered).SerializeToString()
+        with building:
+            lowered = lower(part, order.precision)
+            onnx = to_model(lowered).SerializeToString()
         write_whole(order.staging / f"{part.name}.onnx", onnx)
         verdicts, words = _judge(part, lowered, onnx, order)
         content = onnx
         if order.format != "onnx" and all(verdict.passed for verdict in verdicts):
-            content = _plan(part.name, onnx, order.format, order)
+            with building:
+                content = _plan(part.name, onnx, order.format, order)
             words.append(_judge_plan(part, lowered, content, order, verdicts))
     except EngineError as error:
-        return Made(part.name, None, time.perf_counter() - begun_s, None, f"FAILED: {error}")
-    build_s = time.perf_counter() - begun_s
+        return Made(part.name, None, building.seconds, None, f"FAILED: {error}")
+    build_s = building.seconds
     worst = max(verdicts, key=lambda verdict: verdict.difference)
     if not all(verdict.passed for verdict in verdicts):
         return Made(part.name, None, build_s, worst.difference, f"FAILED: {worst}")
