@@ -1,7 +1,8 @@
-"""SAM2 on engines against SAM2 in plain torch: the image encoder, and memory attention by fill.
+"""SAM2 on engines against SAM2 in plain torch: the encoder, memory attention, and many objects.
 
 The reference is transformers' own model: its image encoder, and its memory attention, which is
-handed exactly the memories that are there. Weights are random; the arithmetic is the same.
+handed exactly the memories that are there. Weights are random; the arithmetic is the same. What
+many objects cost is a frame's parts one after another, on a full bank: there is no reference.
 
 python -m streamseg.benchmarks.sam2 --output benchmarks/results/sam2.json
 """
@@ -101,6 +102,23 @@ def attention(
     return found
 
 
+def crowd(
+    parts: Sam2VideoParts, counts: Sequence[int], rounds: int, clock: Clock, precision: Precision
+) -> dict[int, dict[str, float]]:
+    """Seconds a frame by count of objects, by part, on a full bank, in torch."""
+    found = {}
+    for count in counts:
+        frame = (
+            parts.make("encoder"),
+            parts.make("attention", count, 7),
+            parts.make("track", count),
+            parts.make("memory", count),
+        )
+        runs = {part.name.split("_")[2]: on_torch(part, precision) for part in frame}
+        found[count] = race(runs, rounds, clock)
+    return found
+
+
 def theirs(model: Sam2VideoModel, part: Part, fill: int) -> Run:
     """transformers' memory attention on `fill` memories and all pointers, nothing empty."""
     embedding, memory = part.inputs["embedding"], part.inputs["memory"]
@@ -146,10 +164,24 @@ def show(title: str, rows: dict[Any, dict[str, float]]) -> None:
     Console(width=140).print(table)
 
 
+def show_crowd(rows: dict[int, dict[str, float]]) -> None:
+    """A table of seconds a part, with what a frame costs against one of the fewest objects."""
+    names = list(next(iter(rows.values())))
+    fewest = sum(next(iter(rows.values())).values())
+    table = Table("objects", *names, "frame", "against the first", title="one frame, full bank")
+    for count, seconds in rows.items():
+        whole = sum(seconds.values())
+        cells = [f"{seconds[name]:.3f} s" for name in names]
+        table.add_row(str(count), *cells, f"{whole:.3f} s", f"{whole / fewest:.2f}x")
+    Console(width=140).print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--what", nargs="+", default=["encoder", "attention"])
+    parser.add_argument("--what", nargs="+", default=["encoder", "attention", "objects"])
     parser.add_argument("--fills", type=int, nargs="+", default=list(range(1, 8)))
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of objects")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=128, help="as propagation.sam2.query_rows")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -181,6 +213,10 @@ def main() -> None:
         table = attention(model, parts, given.fills, given.rounds, clock, given.threads)
         show("memory attention, one object, by frames in the bank", table)
         figures["attention_s"] = table
+    if "objects" in given.what:
+        rows = crowd(parts, given.objects, given.rounds, clock, given.precision)
+        show_crowd(rows)
+        figures["objects_precision"], figures["objects_s"] = given.precision, rows
     machine.report("sam2", figures, given.output)
 
 

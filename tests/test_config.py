@@ -49,6 +49,20 @@ def test_sam2_configs_name_the_public_checkpoints(size: str) -> None:
     assert loaded.propagation.xmem.checkpoint == "xmem"
 
 
+@pytest.mark.parametrize("name", ["cpu", "jetson-orin", "rtx", "server"])
+def test_a_config_for_a_machine_runs_both_stages_as_that_machine_runs_best(name: str) -> None:
+    loaded = config.load(name)
+    stages = loaded.segmentation.sam2, loaded.propagation.xmem
+    cut, carry = (stage.engine for stage in stages)
+    assert not cut.is_plain
+    assert (cut.family, cut.precision, cut.fallback) == (
+        carry.family,
+        carry.precision,
+        carry.fallback,
+    )
+    assert len({stage.device for stage in stages}) == 1
+
+
 def test_selftest_says_that_its_masks_mean_nothing() -> None:
     loaded = config.load("selftest")
     assert "mean nothing" in loaded.description
