@@ -29,6 +29,9 @@ class EnginePool(Generic[PartKey]):
         config: What runs them.
         cache: Folder for engines built on first use.
         make: A key to its part, in the precision of the config.
+
+    Raises:
+        EngineError, MissingDependencyError: No family that the config allows can run here.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class EnginePool(Generic[PartKey]):
         self._config = config
         self._make = make
         self._provider = Provider(network, config, device, cache)
+        self._provider.check()
         self._engines: dict[PartKey, Engine] = {}
         self._families: dict[str, str] = {}
         self._refused: dict[str, tuple[str, ...]] = {}

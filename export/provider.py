@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 
@@ -21,7 +22,7 @@ from streamseg.engines.manifest import (
     weights_sha256,
     with_file,
 )
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions, require
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target, load_library
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.errors import EngineError, MissingDependencyError
@@ -30,6 +31,7 @@ from streamseg.export.onnx import OPSET, to_model
 from streamseg.export.part import Part
 from streamseg.export.tensorrt import TIMING_CACHE, build_plan
 
+T = TypeVar("T")
 Origin = Literal["needs no file", "folder", "cache", "to be built"]
 
 _GRAPH_PACKAGES = ("torch", "transformers", "onnx", "onnxscript")
@@ -82,18 +84,36 @@ class Provider:
             EngineError: Neither the family nor any that may stand in for it can run the part.
             MissingDependencyError: As the only reason, a package is not installed.
         """
+        engine, family, refused = self._first(part.name, lambda family: self._make(part, family))
+        return Provided(engine, family, refused)
+
+    def check(self) -> None:
+        """Find out before the first frame that no family can run here at all.
+
+        Raises:
+            EngineError, MissingDependencyError: As `provide`.
+        """
+        self._first("its engines", self._present)
+
+    def _first(
+        self, what: str, attempt: Callable[[EngineFamily], T]
+    ) -> tuple[T, EngineFamily, tuple[str, ...]]:
+        """What comes of the first family that does not refuse, which, and what others said."""
         refused: list[str] = []
-        first: Exception | None = None
-        for family in (self._config.family, *self._config.fallback):
+        for family in self._config.families:
             try:
-                return Provided(self._make(part, family), family, tuple(refused))
+                return attempt(family), family, tuple(refused)
             except (EngineError, MissingDependencyError) as error:
-                first = first or error
+                if len(self._config.families) == 1:
+                    raise
                 refused.append(f"{family}: {error}")
-        assert first is not None
-        if len(refused) == 1:
-            raise first
-        raise EngineError(f"{part.name}: no engine family can run it: {'; '.join(refused)}")
+        raise EngineError(f"{what}: no engine family can run here: {'; '.join(refused)}")
+
+    def _present(self, family: EngineFamily) -> None:
+        if family == "onnxruntime":
+            require(self._config.providers)
+        elif family != "torch":
+            self._card("its engines", family)
 
     def origin(self, part: Part, family: EngineFamily) -> Origin:
         """Where the family's engine would come from, as things stand; builds nothing.

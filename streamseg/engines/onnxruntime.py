@@ -127,6 +127,22 @@ def available_providers() -> tuple[Provider, ...]:
     return tuple(ours for ours, theirs in _PROVIDERS.items() if theirs in there)  # type: ignore[misc]
 
 
+def require(providers: Sequence[Provider], part: str = "its engines") -> None:
+    """Raise where a provider is missing.
+
+    Raises:
+        EngineError: This ONNX Runtime does not bring it; says who does.
+        MissingDependencyError: onnxruntime is not installed.
+    """
+    there = available_providers()
+    for wanted in providers:
+        if wanted not in there:
+            raise EngineError(
+                f"{part}: expected ONNX Runtime's provider {wanted!r}, this one has "
+                f'{", ".join(there)}; pip install "streamseg[gpu]" brings cuda and tensorrt'
+            )
+
+
 def _import() -> Any:
     try:
         import onnxruntime
@@ -137,13 +153,7 @@ def _import() -> Any:
 
 def _session(part: str, source: Path | bytes, options: OnnxRuntimeOptions) -> Any:
     runtime = _import()
-    there = available_providers()
-    for wanted in options.providers:
-        if wanted not in there:
-            raise EngineError(
-                f"{part}: expected ONNX Runtime's provider {wanted!r}, this one has "
-                f'{", ".join(there)}; pip install "streamseg[gpu]" brings cuda and tensorrt'
-            )
+    require(options.providers, part)
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
     settings.intra_op_num_threads = options.threads or os.cpu_count() or 1
