@@ -47,6 +47,9 @@ app = typer.Typer(
 models = typer.Typer(help="List, fetch and verify model weights.", rich_markup_mode=None)
 app.add_typer(models, name="models", invoke_without_command=True)
 
+ModelName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Of `streamseg models`, a hub id, or a path.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -252,6 +255,8 @@ def export_parts(
       streamseg export --config sam2.1-tiny --output engines
       streamseg export -c selftest -o engines --parts xmem_key --precision fp16
       streamseg export -c rtx -o engines --format tensorrt-rtx --target sm89
+      streamseg run ... --set propagation.xmem.engine.family=onnxruntime \\
+        --set propagation.xmem.engine.folder=engines
 
     Exit code 1 when a part differs from PyTorch by more than is allowed; it is not written.
     """
@@ -273,13 +278,24 @@ def doctor(
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
-    """Say what this machine can run, and what would mend what it cannot."""
+    """Say what this machine can run, and what would mend what it cannot.
+
+    \b
+    Examples:
+      streamseg doctor
+      streamseg doctor --config rtx
+      streamseg doctor --config jetson-orin --json
+
+    Exit code 1 when something that the config needs is missing.
+    """
     from streamseg import config as configs
     from streamseg import doctor as examine
 
     settings = None if config is None else configs.load(config, overrides or [])
     found = examine.examine(settings)
     typer.echo(examine.to_json(found) if as_json else examine.to_text(found))
+    if not examine.can_run(found):
+        raise typer.Exit(1)
 
 
 @models.callback()
@@ -300,17 +316,17 @@ def list_models(debug: Debug = False) -> None:
 
 
 @models.command("fetch")
-def fetch_model(name: str, debug: Debug = False) -> None:
+def fetch_model(name: ModelName, debug: Debug = False) -> None:
     """Fetch a model's files, resuming where an earlier try broke off."""
     from streamseg import weights
 
     with _fetch_progress(_console()) as progress:
         folder = weights.fetch(name, progress)
-    typer.echo(f"{name} is in {folder}")
+    typer.echo(f"{name} is here" if str(folder) == name else f"{name} is in {folder}")
 
 
 @models.command("verify")
-def verify_model(name: str, debug: Debug = False) -> None:
+def verify_model(name: ModelName, debug: Debug = False) -> None:
     """Check a model's files: checksums where known, and the shape of every tensor."""
     from streamseg import weights
 

@@ -224,7 +224,9 @@ class NetworkSection(Section):
 class Sam2Config(NetworkSection):
     """SAM2's image predictor on keyframes."""
 
-    checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
+    checkpoint: str = Field(
+        "sam2.1-hiera-tiny", description="A name of `streamseg models`, or a path."
+    )
     points: Count = Field(
         8, description="Points beside its box that an exported prompt has room for."
     )
@@ -286,7 +288,7 @@ class WindowsConfig(Section):
 class XMemConfig(NetworkSection):
     """XMem on every frame."""
 
-    checkpoint: str = Field("xmem", description="A name of `streamseg models`.")
+    checkpoint: str = Field("xmem", description="A name of `streamseg models`, or a path.")
     height: Count = Field(480, description="Shorter side of the working picture, in pixels.")
     keep_features: Literal["none", "float16", "float32"] = Field(
         "float16",
@@ -300,7 +302,9 @@ class XMemConfig(NetworkSection):
 class Sam2PropagationConfig(NetworkSection):
     """SAM2's video network on every frame."""
 
-    checkpoint: str = Field("sam2.1-hiera-tiny", description="A name of `streamseg models`.")
+    checkpoint: str = Field(
+        "sam2.1-hiera-tiny", description="A name of `streamseg models`, or a path."
+    )
     keep_features: Literal["none", "float16", "float32"] = Field(
         "float16",
         description="How a buffered frame's features are kept for a replay; 8 MB a frame in "

@@ -420,7 +420,7 @@ def _check_layout(place: Path) -> None:
         return
     state = read_state(place, inside="model")
     if any(name.startswith(_XMEM_PARTS) for name in state):
-        _xmem(place, state)
+        _xmem_of(place, state)
     else:
         translate(place, state)
 
@@ -443,10 +443,10 @@ def _xmem_file(name_or_path: str, path: Path) -> Path:
 
 
 def _xmem_from_file(path: Path) -> XMem:
-    return _xmem(path, read_state(path))
+    return _xmem_of(path, read_state(path))
 
 
-def _xmem(path: Path, state: Mapping[str, Tensor]) -> XMem:
+def _xmem_of(path: Path, state: Mapping[str, Tensor]) -> XMem:
     from streamseg.nets.xmem import XMem
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -207,6 +208,19 @@ def test_models_are_listed(streamseg: Call, words: list[str]) -> None:
 
 def test_a_model_is_verified(streamseg: Call) -> None:
     assert streamseg("models", "verify", "selftest-sam2") == (0, "selftest-sam2 is whole\n", "")
+
+
+def test_a_file_by_path_is_here_and_is_verified(streamseg: Call, tmp_path: Path) -> None:
+    import torch
+
+    from streamseg.nets.xmem import selftest_xmem
+
+    path = tmp_path / "XMem.pth"
+    torch.save(selftest_xmem().state_dict(), path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert streamseg("models", "fetch", str(path)) == (0, f"{path} is here\n", "")
+    expected = f"{checksum}  XMem.pth\n{path} is whole\n"
+    assert streamseg("models", "verify", str(path)) == (0, expected, "")
 
 
 def test_a_model_that_is_not_here_says_what_to_put_where(

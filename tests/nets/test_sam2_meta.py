@@ -157,7 +157,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def near(got: Tensor, expected: Tensor) -> bool:
-    """Equal but for the order of a sum, which may change with where a tensor lies in memory."""
+    """Equal but for the last bits, in which two runs of equal weights may differ."""
     span = (expected.max() - expected.min()).item()
     return bool((got - expected).abs().max() <= 1e-5 * max(span, 1.0))
 
