@@ -1,10 +1,15 @@
 """XMem per frame in the steady state: the plain network, then each way of running it faster.
 
-    python -m streamseg.benchmarks.engines --json results/engines.json
+    python -m streamseg.benchmarks.engines --checkpoint xmem.safetensors --json results/engines.json
 
-One process measures all, in turns, so that the ratios hold although the machine is not quiet.
-A full-size network with random weights takes as long as a trained one; its masks mean nothing,
-so the overlap printed is of masks that are one step apart, not of a recurrent run.
+One process measures all, in turns, so that the ratios hold although the machine is not quiet. The
+pictures show sixteen small objects, of which as many are tracked as are asked for. The checkpoint
+is widened to full size without changing what it computes, so that masks mean something and many
+objects are decoded in windows, as they would be. Of a network without a checkpoint, with random
+weights, no mask has a place: its objects are all decoded whole, and the overlap says little.
+
+The overlap is of masks one step from one state. What windows do to the masks over time is
+measured apart, by the checkpoint at its own size: mean overlap with whole decoding over a clip.
 """
 
 from __future__ import annotations
@@ -17,18 +22,32 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from streamseg.benchmarks import machine
-from streamseg.config import EngineConfig, MemoryConfig
+from streamseg.benchmarks.crowd import crowd
+from streamseg.checkpoints import read_state
+from streamseg.config import EngineConfig, MemoryConfig, WindowsConfig
 from streamseg.engines.torch import XMem
-from streamseg.export.verify_xmem import Clip
+from streamseg.export.verify_xmem import CLIP_FRAMES, Clip, overlaps
 from streamseg.export.xmem_engines import XMemEngines
 from streamseg.propagation.xmem import Network, XMemPropagator
+from streamseg.training.widen import widened
 
 PLAIN = "eager fp32"
+_CROWD = 16
+_COLUMNS = {
+    "objects": "objects",
+    "way": "way",
+    "ms": "ms a frame",
+    "speedup": "against eager fp32",
+    "against_one_object": "against one object",
+    "iou": "IoU, one step",
+}
 WAYS = {
     "channels last fp32": EngineConfig(channels_last=True),
     "onnxruntime fp32": EngineConfig(family="onnxruntime"),
@@ -41,6 +60,11 @@ def network(seed: int = 0) -> XMem:
     """XMem at its full size, with random weights."""
     torch.manual_seed(seed)
     return XMem().eval().requires_grad_(False)
+
+
+def pictures(height: int, width: int, frames: int = CLIP_FRAMES) -> Clip:
+    """The clip that all is measured on."""
+    return Clip(height, width, frames, crowd((width, height), _CROWD, frames=frames))
 
 
 def filled(net: Network, clip: Clip, objects: int, memory: MemoryConfig) -> XMemPropagator:
@@ -67,16 +91,17 @@ def measured(
     """
     took: dict[str, list[float]] = {name: [] for name in nets}
     start = filled(nets[PLAIN], clip, objects, memory)
-    pictures = [clip.picture(20 + index) for index in range(memory.mem_every)]
+    first = memory.max_mid_term_frames - 1
+    after = [clip.picture(first + index) for index in range(memory.mem_every)]
     for round_ in range(rounds + 1):
         for name, net in nets.items():
             twin = start.fork()
             twin._network = net
             begun_s = time.perf_counter()
-            for picture in pictures:
+            for picture in after:
                 twin.step(picture)
             if round_:  # the first makes engines and warms up
-                took[name].append((time.perf_counter() - begun_s) / len(pictures))
+                took[name].append((time.perf_counter() - begun_s) / len(after))
     return took
 
 
@@ -87,9 +112,27 @@ def overlap(net: Network, plain: Network, clip: Clip, memory: MemoryConfig) -> f
     for each in (net, plain):
         twin = start.fork()
         twin._network = each
-        masks.append(twin.step(clip.picture(20)).argmax(0) > 0)
+        masks.append(twin.step(clip.picture(memory.max_mid_term_frames - 1)).argmax(0) > 0)
     union = int((masks[0] | masks[1]).sum())
     return float((masks[0] & masks[1]).sum() / union) if union else 1.0
+
+
+def windowed(net: XMem, clip: Clip, objects: int, memory: MemoryConfig) -> dict[str, float]:
+    """Masks of objects decoded in windows against those decoded whole, over a whole clip."""
+    inside = XMemPropagator(net, memory, WindowsConfig())
+    whole = XMemPropagator(net, memory, WindowsConfig(from_objects=0))
+    found: list[float] = []
+    for index in track(range(clip.frames), description="in windows, and whole"):
+        image, masks = clip.picture(index), clip.masks(objects) if index == 0 else None
+        labels = [each.step(image, masks).argmax(0).numpy() for each in (whole, inside)]
+        if index:
+            found += overlaps(labels[0], labels[1], objects + 1)
+    return {
+        "objects": objects,
+        "frames": clip.frames,
+        "iou": round(float(np.mean(found)), 4),
+        "iou_p05": round(float(np.quantile(found, 0.05)), 4),
+    }
 
 
 def ways(plain: XMem, names: list[str], folder: Path, top_k: int) -> dict[str, Network]:
@@ -107,12 +150,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 16])
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--checkpoint", type=Path, help="Of an XMem of any size.")
+    parser.add_argument("--frames", type=int, default=CLIP_FRAMES, help="Of the clip; 0: no clip.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     memory = MemoryConfig()
-    clip = Clip(options.height, options.width)
-    plain = network()
-    table = Table("objects", "way", "ms a frame", "against eager fp32", "IoU, one step")
+    clip = pictures(options.height, options.width)
+    small = XMem.from_state_dict(read_state(options.checkpoint)) if options.checkpoint else None
+    plain = network() if small is None else widened(small)
+    table = Table(*_COLUMNS.values())
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         nets = ways(plain, options.ways, Path(folder), memory.top_k)
@@ -122,9 +168,13 @@ def main() -> None:
     one = {row["way"]: row["ms"] for row in rows if row["objects"] == 1}
     for row in rows:
         row["against_one_object"] = round(row["ms"] / one[row["way"]], 2) if one else None
-        table.add_row(*(str(row[key]) for key in ("objects", "way", "ms", "speedup", "iou")))
+        table.add_row(*(str(row[key]) for key in _COLUMNS))
     Console().print(table)
-    machine.report("engines", {"size": [options.height, options.width], "rows": rows}, options.json)
+    figures: dict[str, Any] = {"size": [options.height, options.width], "rows": rows}
+    if small is not None and options.frames:
+        shown = pictures(options.height, options.width, options.frames)
+        figures["windows"] = windowed(small, shown, max(options.objects), memory)
+    machine.report("engines", figures, options.json)
 
 
 def _rows(

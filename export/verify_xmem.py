@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamseg.config import MemoryConfig, WindowsConfig
 from streamseg.propagation.xmem import Network, XMemPropagator
-from streamseg.synthetic import scene
+from streamseg.synthetic import Scene, scene
 
 IOU_LIMIT = 0.99
 CLIP_FRAMES = 60
@@ -46,10 +46,13 @@ class Clip:
         height: Of the pictures.
         width: Likewise.
         frames: How many.
+        shown: The scene, of that size; none: one of a few objects.
     """
 
-    def __init__(self, height: int, width: int, frames: int = CLIP_FRAMES) -> None:
-        self._scene = scene("medium", seed=7, size=(width, height))
+    def __init__(
+        self, height: int, width: int, frames: int = CLIP_FRAMES, shown: Scene | None = None
+    ) -> None:
+        self._scene = shown or scene("medium", seed=7, size=(width, height))
         self.frames = frames
 
     def picture(self, index: int) -> Tensor:

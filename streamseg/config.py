@@ -283,6 +283,9 @@ class WindowsConfig(Section):
     )
     high: int = Field(16, ge=10, description="A window's height; 4 cells on each side are margin.")
     wide: int = Field(16, ge=10, description="A window's width, likewise.")
+    whole_every: Count = Field(
+        16, description="Every object is decoded whole once in so many frames, and when it is new."
+    )
 
 
 class XMemConfig(NetworkSection):

@@ -5,9 +5,10 @@ picture. All of it that sees the whole picture (`fuse`, at stride 16) stays as i
 (`refine`, at strides 8 and 4, most of the work) is made of local operations: in a window cut
 out of its inputs it gives what it gives in the whole picture, but for a halo along the
 window's edges. So each object is refined in windows whose exact cells hold all places where it
-can be: where it was, and where the memory sees it now. Elsewhere its probability is 0 and its
-sensory memory stays as it was. An object that may be anywhere, that would need too many
-windows, or that reaches the end of what was refined, is decoded whole on the same frame.
+can be: where it was, and where the memory sees it now. Elsewhere its probability, hardly above 0
+there, and its sensory memory stay as they were. An object that may be anywhere, that would need
+too many windows, or that reaches the end of what was refined, is decoded whole on the same frame;
+so is each when it is new, and now and then, lest what stays grow old.
 
 A cell is 16 × 16 pixels, one element at stride 16.
 """
@@ -100,6 +101,7 @@ def decode_in_windows(
     features: Any,
     readout: Tensor,
     sensory: Tensor,
+    before: Tensor,
     can_be: Flags,
     config: WindowsConfig,
     *,
@@ -112,6 +114,7 @@ def decode_in_windows(
         features: Of the picture.
         readout: (n, C^v, h, w).
         sensory: (n, C^h, h, w); not written to.
+        before: (n, H, W) probabilities on the picture before; not written to.
         can_be: (n, h, w) of `whereabouts`.
         config: Sizes of windows.
         update: Also advance the sensory memory.
@@ -126,7 +129,9 @@ def decode_in_windows(
         return network.decode(features, readout, sensory, update=update)
     windows = [window for plan in plans for window in plan]
     fused = network.fuse(features, readout[near], sensory[near])
-    solo, state, refined = _refine(network, features, fused, near, sensory, windows, update=update)
+    refinement = _refine(network, features, fused, near, sensory, windows, update=update)
+    solo, state = before.clone(), sensory.clone()
+    refined = _paste(windows, *refinement, solo, state)
     far += reaching_out(solo, refined)
     if far:
         solo[far], state[far] = network.decode(features, readout[far], sensory[far], update=update)
@@ -144,8 +149,8 @@ def whereabouts(solo: Tensor, remembered: Tensor) -> Flags:
         (n, h, w).
     """
     height, width = remembered.shape[-2:]
-    rows = solo.unflatten(1, (height, CELL)).amax(2)
-    seen = rows.unflatten(2, (width, CELL)).amax(3) > _SEEN
+    rows = solo.reshape(-1, height, CELL, CELL * width).amax(2)
+    seen = rows.reshape(-1, height, width, CELL).amax(3) > _SEEN
     flags: Flags = (seen | (remembered > _REMEMBERED)).cpu().numpy()
     return flags
 
@@ -197,34 +202,37 @@ def _refine(
     windows: Sequence[Window],
     *,
     update: bool,
-) -> tuple[Tensor, Tensor, Flags]:
-    """Refine windows and put them where they belong.
-
-    Returns:
-        probabilities (n, H, W), sensory (n, C^h, h, w), and (n, h, w) for which cells the
-        probabilities are known.
-    """
+) -> tuple[Tensor, Tensor]:
+    """Every window's probabilities and sensory memory."""
     place = {at: position for position, at in enumerate(near)}
-    probabilities, updated = network.refine(
+    return network.refine(
         _cut(features.skip8, windows, lambda window: 0, 2),
         _cut(features.skip4, windows, lambda window: 0, 4),
         _cut(fused, windows, lambda window: place[window.at], 1),
         _cut(sensory, windows, lambda window: window.at, 1),
         update=update,
     )
-    count, _, height, width = sensory.shape
-    solo = probabilities.new_zeros((count, CELL * height, CELL * width))
-    state, refined = sensory.clone(), np.zeros((count, height, width), np.bool_)
-    for window, mask, hidden in zip(windows, probabilities, updated, strict=True):
+
+
+def _paste(
+    windows: Sequence[Window], masks: Tensor, hidden: Tensor, solo: Tensor, state: Tensor
+) -> Flags:
+    """Put what is exact of each window into solo (n, H, W) and state (n, C^h, h, w).
+
+    Returns:
+        (n, h, w) for which cells the probabilities are known now.
+    """
+    refined = np.zeros((len(state), *state.shape[-2:]), np.bool_)
+    for window, mask, memory in zip(windows, masks, hidden, strict=True):
         at, down, across = window.at, window.rows, window.columns
-        (rows, own_rows), (columns, own_columns) = (
-            side.inner(MASK_HALO, CELL) for side in (down, across)
-        )
+        rows, own_rows = down.inner(MASK_HALO, CELL)
+        columns, own_columns = across.inner(MASK_HALO, CELL)
         solo[at, rows, columns] = mask[own_rows, own_columns]
         refined[at, slice(*down.exact(MASK_HALO)), slice(*across.exact(MASK_HALO))] = True
-        (rows, own_rows), (columns, own_columns) = (side.inner(HALO, 1) for side in (down, across))
-        state[at, :, rows, columns] = hidden[:, own_rows, own_columns]
-    return solo, state, refined
+        rows, own_rows = down.inner(HALO, 1)
+        columns, own_columns = across.inner(HALO, 1)
+        state[at, :, rows, columns] = memory[:, own_rows, own_columns]
+    return refined
 
 
 def _cut(
@@ -245,15 +253,16 @@ def reaching_out(solo: Tensor, refined: Flags) -> list[int]:
         solo: (n, H, W) probabilities.
         refined: (n, h, w) for which cells they are known.
     """
-    down, across = ((cells, CELL) for cells in refined.shape[1:])
+    across = (*refined.shape, CELL)
+    down = (len(refined), refined.shape[1], CELL, refined.shape[2])
     closed = np.pad(refined, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     seen = solo > _SEEN
     out = np.zeros(len(solo), np.bool_)
     for pixels, beyond in (
-        (seen[:, ::CELL].unflatten(2, across).any(3), closed[:, :-2, 1:-1]),
-        (seen[:, CELL - 1 :: CELL].unflatten(2, across).any(3), closed[:, 2:, 1:-1]),
-        (seen[:, :, ::CELL].unflatten(1, down).any(2), closed[:, 1:-1, :-2]),
-        (seen[:, :, CELL - 1 :: CELL].unflatten(1, down).any(2), closed[:, 1:-1, 2:]),
+        (seen[:, ::CELL].reshape(across).any(3), closed[:, :-2, 1:-1]),
+        (seen[:, CELL - 1 :: CELL].reshape(across).any(3), closed[:, 2:, 1:-1]),
+        (seen[:, :, ::CELL].reshape(down).any(2), closed[:, 1:-1, :-2]),
+        (seen[:, :, CELL - 1 :: CELL].reshape(down).any(2), closed[:, 1:-1, 2:]),
     ):
         out |= (pixels.cpu().numpy() & refined & ~beyond).any((1, 2))
     return [int(at) for at in np.flatnonzero(out)]

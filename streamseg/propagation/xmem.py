@@ -96,6 +96,7 @@ class XMemPropagator:
         self._memory = Memory(self._config, self._network.key_dim, self._network.device)
         self._sensory = torch.empty((0, self._network.hidden_dim, 0, 0))
         self._solo = torch.empty((0, 0, 0))
+        self._whole_at: dict[int, int] = {}  # when an object was last due to be decoded whole
         self._size = (0, 0)
         self._time = -1
         self._stored_at = 0
@@ -172,9 +173,27 @@ class XMemPropagator:
             )
             return
         can_be = whereabouts(self._solo, remembered)
+        can_be[self._due()] = False
         self._solo, self._sensory = decode_in_windows(
-            self._network, features, readout, self._sensory, can_be, self._windows, update=update
+            self._network,
+            features,
+            readout,
+            self._sensory,
+            self._solo,
+            can_be,
+            self._windows,
+            update=update,
         )
+
+    def _due(self) -> list[int]:
+        """Places of the objects to decode whole: new ones, and all others in turn."""
+        new = [at for at, id_ in enumerate(self._ids) if id_ not in self._whole_at]
+        share = -(-len(self._ids) // self._windows.whole_every)
+        known = [at for at, id_ in enumerate(self._ids) if id_ in self._whole_at]
+        known.sort(key=lambda at: self._whole_at[self._ids[at]])
+        due = [*new, *known[: max(0, share - len(new))]]
+        self._whole_at = {**self._whole_at, **{self._ids[at]: self._time for at in due}}
+        return due
 
     def _correct(self, given: Mapping[int, Tensor], key: Tensor) -> None:
         """Put the given masks over what was predicted, and add the objects that are new.
@@ -194,6 +213,7 @@ class XMemPropagator:
         blank = key.new_zeros((len(fresh), self._network.hidden_dim, *key.shape[-2:]))
         self._sensory = torch.cat((self._sensory, blank)) if self._ids else blank
         self._ids += tuple(fresh)
+        self._whole_at = {id_: at for id_, at in self._whole_at.items() if id_ not in given}
 
     def _store(self, image: Tensor, features: Features, masks: Tensor, deep: bool) -> None:
         padded = _padded(image.to(self._network.device))[None]
@@ -220,6 +240,7 @@ class XMemPropagator:
         self._memory.remove(gone)
         self._sensory, self._solo = self._sensory[kept], self._solo[kept]
         self._ids = tuple(self._ids[at] for at in kept)
+        self._whole_at = {id_: at for id_, at in self._whole_at.items() if id_ not in gone}
 
     def spawn(self) -> XMemPropagator:
         """An empty propagator over the same network."""
@@ -264,6 +285,8 @@ class XMemPropagator:
             if id_ in ids:
                 state[ids[id_]] = (lane._sensory[at], lane._solo[at])
         self._ids = tuple(state)
+        refreshed = set(ids.values())
+        self._whole_at = {id_: at for id_, at in self._whole_at.items() if id_ not in refreshed}
         if state:
             sensory, solo = zip(*state.values(), strict=True)
             self._sensory, self._solo = torch.stack(sensory), torch.stack(solo)

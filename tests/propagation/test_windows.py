@@ -172,19 +172,21 @@ def test_an_object_can_be_where_it_was_and_where_the_memory_sees_it():
 
 @torch.inference_mode()
 def test_where_nothing_reaches_out_windows_equal_whole_decoding():
-    """Log-odds so low that nothing counts as seen: what was refined stands, the rest is 0."""
+    """Log-odds so low that nothing counts as seen: what was refined stands, the rest as before."""
     network, features, readout, sensory = scene(network=biased(-40.0))
     expected, expected_state = network.decode(features, readout, sensory)
-    before = sensory.clone()
+    kept = sensory.clone()
+    before = torch.full_like(expected, 0.01)
     can_be = flags(
         (0, 0, 3, 0, 3), (1, 8, 12, 8, 12), (2, 2, 4, 2, 4), (2, 20, 22, 30, 32), objects=3
     )
     counting = Counting(network)
     solo, state = decode_in_windows(
-        counting, features, readout, sensory, can_be, CONFIG, update=True
+        counting, features, readout, sensory, before, can_be, CONFIG, update=True
     )
     assert (counting.refined, counting.decoded) == ([4], [])
-    assert torch.equal(sensory, before)
+    assert torch.equal(sensory, kept)
+    assert bool((before == 0.01).all())
     pixels = torch.from_numpy(can_be.repeat(CELL, 1).repeat(CELL, 2))
     torch.testing.assert_close(solo[pixels], expected[pixels], rtol=1e-3, atol=1e-9)
     assert float(expected[pixels].max()) > 0
@@ -192,9 +194,9 @@ def test_where_nothing_reaches_out_windows_equal_whole_decoding():
     moved = (state - sensory).abs().amax(1)
     ours, theirs = state.transpose(0, 1)[:, cells], expected_state.transpose(0, 1)[:, cells]
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-    for at, (top, left) in enumerate([(10, 15), (20, 30), (12, 18)]):
-        assert not moved[at, top:, left:][~cells[at, top:, left:]].min()
-        assert not solo[at, CELL * top + 40 : CELL * top + 56, CELL * left].any()
+    for at, (rows, columns) in enumerate([(12, 16), (16, 20)]):
+        assert float(moved[at, rows:, columns:].max()) == 0
+        assert bool((solo[at, CELL * rows :, CELL * columns :] == 0.01).all())
     assert float(moved[cells].min()) > 0
 
 
@@ -205,15 +207,17 @@ def test_what_reaches_out_or_has_no_place_is_decoded_whole():
     expected, expected_state = network.decode(features, readout, sensory)
     counting = Counting(network)
     can_be = flags((0, 8, 12, 8, 12), (2, 4, 6, 4, 6), objects=3)
+    before = torch.zeros_like(expected)
     solo, state = decode_in_windows(
-        counting, features, readout, sensory, can_be, CONFIG, update=True
+        counting, features, readout, sensory, before, can_be, CONFIG, update=True
     )
     assert (counting.refined, counting.decoded) == ([2], [3])
     torch.testing.assert_close(solo, expected)
     torch.testing.assert_close(state, expected_state)
 
     counting = Counting(network)
-    decode_in_windows(counting, features, readout, sensory, flags(objects=3), CONFIG, update=True)
+    nowhere = flags(objects=3)
+    decode_in_windows(counting, features, readout, sensory, solo, nowhere, CONFIG, update=True)
     assert (counting.refined, counting.decoded) == ([], [3])
 
 
@@ -255,25 +259,44 @@ def test_fewer_objects_than_from_which_windows_are_used_are_decoded_whole():
         propagator.step(frames[0], masks(2))
     assert torch.equal(windowed.step(frames[1]), whole.step(frames[1]))
     assert (network.refined, network.decoded) == ([], [2])
-    windowed.step(frames[2], masks(3)[2:], [3])
-    windowed.step(frames[2])
-    assert len(network.refined) == 1
+
+
+def test_new_objects_are_decoded_whole_and_then_each_in_its_turn():
+    """The masks are put back before every frame, so that each object has a place."""
+    network, frames = Counting(biased(-40.0)), pictures(9)
+    config = WindowsConfig(from_objects=2, high=12, wide=12, whole_every=4)
+    propagator = XMemPropagator(network, MEMORY, config)
+    propagator.step(frames[0], masks(3))
+    turns = []
+    for frame in frames[1:]:
+        propagator._solo = masks(3)
+        at = dict(propagator._whole_at)
+        propagator.step(frame)
+        turns.append([id_ for id_, time in propagator._whole_at.items() if at.get(id_) != time])
+    assert turns == [[1, 2, 3], [1], [2], [3], [1], [2], [3], [1]]
+    assert network.decoded == [3, 1, 1, 1, 1, 1, 1, 1]
+    assert network.refined == [2] * 7
+    propagator.step(frames[0], masks(3)[2:], [3])
+    propagator._solo = masks(3)
+    propagator.step(frames[1])
+    assert network.decoded[-1] == 1
+    assert propagator._whole_at[3] == 10
 
 
 def test_objects_come_go_and_fork_while_decoded_in_windows():
-    """Object 2 is given on every frame, so that it has a place on the next; others get lost."""
     network, frames = Counting(biased(-40.0)), pictures(8)
     config = WindowsConfig(from_objects=2, high=12, wide=12)
     propagator = XMemPropagator(network, MEMORY, config)
     propagator.step(frames[0], masks(3))
+    propagator.step(frames[1])
 
     def step(each, index):
         before = len(network.refined)
-        out = each.step(frames[index], masks(2, 3 * index)[1:], [2])
+        each._solo = masks(3)
+        out = each.step(frames[index])
         assert len(network.refined) == before + 1
         return out
 
-    step(propagator, 1)
     fork = propagator.fork()
     expected = [step(propagator, index) for index in (2, 3, 4)]
     lane = fork.spawn()
@@ -284,4 +307,6 @@ def test_objects_come_go_and_fork_while_decoded_in_windows():
     fork.adopt(lane, {7: 9})
     fork.remove([1])
     assert fork.ids == (2, 3, 9)
+    assert set(fork._whole_at) == {2, 3}
+    assert set(propagator._whole_at) == {1, 2, 3}
     assert torch.isfinite(step(fork, 5)).all()
