@@ -13,7 +13,7 @@ import argparse
 import copy
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from streamseg.benchmarks import machine
@@ -29,7 +31,7 @@ from streamseg.engines.torch import TorchEngine
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
-from streamseg.export.sam2_video import Sam2VideoParts
+from streamseg.export.sam2_video import Kind, Sam2VideoParts
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
 
@@ -108,15 +110,33 @@ def crowd(
     """Seconds a frame by count of objects, by part, on a full bank, in torch."""
     found = {}
     for count in counts:
-        frame = (
-            parts.make("encoder"),
-            parts.make("attention", count, 7),
-            parts.make("track", count),
-            parts.make("memory", count),
-        )
-        runs = {part.name.split("_")[2]: on_torch(part, precision) for part in frame}
+        runs = {kind: on_torch(part, precision) for kind, part in a_frame(parts, count).items()}
         found[count] = race(runs, rounds, clock)
     return found
+
+
+def work(parts: Sam2VideoParts, counts: Sequence[int]) -> dict[int, dict[str, float]]:
+    """10⁹ multiply-adds a frame by count of objects, by part, on a full bank: nothing is run."""
+    found: dict[int, dict[str, float]] = {}
+    for count in counts:
+        found[count] = {}
+        for kind, part in a_frame(parts, count).items():
+            with FakeTensorMode(allow_non_fake_inputs=True) as fake, torch.no_grad():
+                inputs = [fake.from_tensor(tensor) for tensor in part.inputs.values()]
+                with FlopCounterMode(display=False) as counter:
+                    part.module(*inputs)
+            found[count][kind] = counter.get_total_flops() / 2e9
+    return found
+
+
+def a_frame(parts: Sam2VideoParts, count: int) -> dict[Kind, Part]:
+    """What one frame of so many objects runs, in order."""
+    return {
+        "encoder": parts.make("encoder"),
+        "attention": parts.make("attention", count, 7),
+        "track": parts.make("track", count),
+        "memory": parts.make("memory", count),
+    }
 
 
 def theirs(model: Sam2VideoModel, part: Part, fill: int) -> Run:
@@ -164,21 +184,23 @@ def show(title: str, rows: dict[Any, dict[str, float]]) -> None:
     Console(width=140).print(table)
 
 
-def show_crowd(rows: dict[int, dict[str, float]]) -> None:
-    """A table of seconds a part, with what a frame costs against one of the fewest objects."""
+def show_crowd(rows: Mapping[int, Mapping[str, float]], unit: str) -> None:
+    """A table by part, with what a frame costs against one of the first count of objects."""
     names = list(next(iter(rows.values())))
     fewest = sum(next(iter(rows.values())).values())
-    table = Table("objects", *names, "frame", "against the first", title="one frame, full bank")
+    table = Table(
+        "objects", *names, "frame", "against the first", title=f"one frame, full bank: {unit}"
+    )
     for count, seconds in rows.items():
         whole = sum(seconds.values())
-        cells = [f"{seconds[name]:.3f} s" for name in names]
-        table.add_row(str(count), *cells, f"{whole:.3f} s", f"{whole / fewest:.2f}x")
+        cells = [f"{seconds[name]:.3f}" for name in names]
+        table.add_row(str(count), *cells, f"{whole:.3f}", f"{whole / fewest:.2f}x")
     Console(width=140).print(table)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--what", nargs="+", default=["encoder", "attention", "objects"])
+    parser.add_argument("--what", nargs="+", default=["encoder", "attention", "work", "objects"])
     parser.add_argument("--fills", type=int, nargs="+", default=list(range(1, 8)))
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of objects")
@@ -213,9 +235,12 @@ def main() -> None:
         table = attention(model, parts, given.fills, given.rounds, clock, given.threads)
         show("memory attention, one object, by frames in the bank", table)
         figures["attention_s"] = table
+    if "work" in given.what:
+        figures["gmac"] = work(parts, given.objects)
+        show_crowd(figures["gmac"], "10⁹ multiply-adds")
     if "objects" in given.what:
         rows = crowd(parts, given.objects, given.rounds, clock, given.precision)
-        show_crowd(rows)
+        show_crowd(rows, "seconds")
         figures["objects_precision"], figures["objects_s"] = given.precision, rows
     machine.report("sam2", figures, given.output)
 
