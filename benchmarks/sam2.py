@@ -31,7 +31,7 @@ from streamseg.engines.torch import TorchEngine
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
-from streamseg.export.sam2_video import Kind, Sam2VideoParts
+from streamseg.export.sam2_video import Sam2VideoParts
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
 
@@ -129,7 +129,7 @@ def work(parts: Sam2VideoParts, counts: Sequence[int]) -> dict[int, dict[str, fl
     return found
 
 
-def a_frame(parts: Sam2VideoParts, count: int) -> dict[Kind, Part]:
+def a_frame(parts: Sam2VideoParts, count: int) -> dict[str, Part]:
     """What one frame of so many objects runs, in order."""
     return {
         "encoder": parts.make("encoder"),

@@ -20,7 +20,9 @@ class EnginesInUse:
 
     def summary(self) -> dict[str, Any]:
         """By stage: who runs each part, and who refused it with which words."""
-        told = {name: getattr(stage, "engines", dict)() for name, stage in self._stages.items()}
+        told: dict[str, Any] = {
+            name: getattr(stage, "engines", dict)() for name, stage in self._stages.items()
+        }
         return {name: engines for name, engines in told.items() if engines}
 
     def news(self) -> Iterator[tuple[str, str]]:
