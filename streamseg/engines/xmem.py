@@ -16,7 +16,7 @@ from torch import Tensor
 
 from streamseg.config import EngineConfig
 from streamseg.engines import Engine
-from streamseg.engines.buckets import padded, turns
+from streamseg.engines.buckets import in_turns
 from streamseg.engines.torch import XMem, aggregate
 
 Find = Callable[[str, int | None, tuple[int, int]], Engine]
@@ -141,16 +141,9 @@ class XMemOnEngines:
         own: dict[str, Tensor],
         outputs: Sequence[str],
     ) -> list[Tensor]:
-        """Run a part over all objects, in as few turns as the buckets allow."""
-        total = len(next(iter(own.values())))
-        taken = []
-        for start, count, bucket in turns(total, self._buckets):
-            rows = {n: padded(t[start : start + count], bucket) for n, t in own.items()}
-            out = self._find(kind, bucket, size).run({**shared, **rows})
-            taken.append([out[name][:count] for name in outputs])
-        if len(taken) == 1:
-            return taken[0]
-        return [torch.cat(parts) for parts in zip(*taken, strict=True)]
+        return in_turns(
+            lambda count: self._find(kind, count, size), shared, own, outputs, self._buckets
+        )
 
 
 def on_engines(network: XMem, config: EngineConfig, cache: Path, top_k: int) -> XMemOnEngines:
