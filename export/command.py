@@ -106,9 +106,9 @@ def _export_one(
     for name in names:
         step(name, len(before) + len(rows), total)
         rows.append(make(source.make(name), order, weights))
-    whole = source.shapes is not None and len(names) == len(source.part_names)
+    whole = len(names) == len(source.part_names)
     if whole and wanted.clip_frames and all(row.passed for row in rows):
-        step(f"{source.name}, the whole loop", len(before) + len(rows), total)
+        step(f"{source.name}, all together", len(before) + len(rows), total)
         loop = _judge_loop(source, config, order, wanted.clip_frames)
         rows.append(loop)
         if loop.verdict.startswith("FAILED"):
@@ -119,8 +119,7 @@ def _export_one(
 
 def _judge_loop(source: Source, config: Config, order: Order, frames: int) -> Made:
     """The loop over the staged files against the plain network."""
-    judge = _judge_xmem if isinstance(source.shapes, XMemShapes) else _judge_sam2
-    verdict = judge(source, config, _Staged(source, order), frames)
+    verdict = _JUDGES[source.name](source, config, _Staged(source, order), frames)
     sign, word = ("≥", "same masks") if verdict.passed else ("<", "FAILED: other masks")
     words = f"{word}, IoU {verdict.iou:.4f} {sign} {IOU_LIMIT} over {frames} frames"
     return Made(f"{source.name} loop", None, 0.0, verdict.difference, words)
@@ -142,7 +141,9 @@ def _judge_xmem(source: Source, config: Config, staged: _Staged, frames: int) ->
     return verify_loop(network, engines, clip, xmem.memory, xmem.windows)
 
 
-def _judge_sam2(source: Source, config: Config, staged: _Staged, frames: int) -> PipelineVerdict:
+def _judge_sam2_video(
+    source: Source, config: Config, staged: _Staged, frames: int
+) -> PipelineVerdict:
     from streamseg.engines.sam2 import Sam2OnEngines, Sam2Sizes
     from streamseg.export import sam2_video, verify_sam2
     from streamseg.nets.sam2_video import Sam2Video
@@ -159,6 +160,32 @@ def _judge_sam2(source: Source, config: Config, staged: _Staged, frames: int) ->
         shapes.frames,
     )
     return verify_sam2.verify_loop(network, engines, config.propagation.sam2, frames)
+
+
+def _judge_sam2_image(source: Source, _: Config, staged: _Staged, frames: int) -> PipelineVerdict:
+    from streamseg.engines.sam2_image import Sam2ImageOnEngines
+    from streamseg.export import sam2_image, verify_sam2_image
+    from streamseg.nets.sam2_image import Sam2Image
+
+    network = cast(Sam2Image, source.network)
+    shapes = cast(sam2_image.Sam2ImageShapes, source.shapes)
+    engines = Sam2ImageOnEngines(
+        lambda kind, *of: staged.engine(sam2_image.part_name(cast(sam2_image.Kind, kind), *of)),
+        dict,
+        network.size,
+        torch.device("cpu"),
+        staged.dtype,
+        shapes.objects,
+        shapes.points,
+    )
+    return verify_sam2_image.verify_segmenter(network, engines, frames)
+
+
+_JUDGES = {
+    "xmem": _judge_xmem,
+    "sam2_video": _judge_sam2_video,
+    "sam2_image": _judge_sam2_image,
+}
 
 
 class _Staged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from streamseg.export.xmem import XMemParts, XMemShapes, part_keys, part_name
 from streamseg.nets.xmem import STRIDE, XMem
 
 if TYPE_CHECKING:
+    from streamseg.export.sam2_image import Sam2ImageShapes
     from streamseg.export.sam2_video import Sam2VideoShapes
 
 
@@ -28,14 +30,14 @@ class Source:
         network: In float32, on the CPU; its hash goes into the manifest.
         part_names: Of all its parts.
         make: Makes one of them.
-        shapes: Of a network with a loop, for its check.
+        shapes: Of the parts, for the check of all together.
     """
 
     name: str
     network: torch.nn.Module
     part_names: tuple[str, ...]
     make: Callable[[str], Part]
-    shapes: XMemShapes | Sam2VideoShapes | None = None
+    shapes: XMemShapes | Sam2VideoShapes | Sam2ImageShapes
 
 
 def sources(config: Config) -> list[Source]:
@@ -69,8 +71,10 @@ def chosen(found: Sequence[Source], wanted: Sequence[str]) -> list[tuple[Source,
     """
     for want in wanted:
         if not any(_fits(name, want) for source in found for name in source.part_names):
-            known = ", ".join(name for source in found for name in source.part_names)
-            raise ConfigError(f"no part {want!r}; there are: {known}")
+            known = [name for source in found for name in source.part_names]
+            close = difflib.get_close_matches(want, known, 1, 0.5)
+            nearest = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ConfigError(f"no part {want!r}{nearest}; there are: {', '.join(known)}")
     picked = []
     for source in found:
         names = [
@@ -118,7 +122,7 @@ def _sam2_image(config: Config) -> Source:
     shapes = sam2_image.Sam2ImageShapes(sam2.engine.objects, sam2.points)
     maker = sam2_image.Sam2ImageParts(network)
     keys = {sam2_image.part_name(*key): key for key in sam2_image.part_keys(shapes)}
-    return Source("sam2_image", network, tuple(keys), lambda name: maker.make(*keys[name]))
+    return Source("sam2_image", network, tuple(keys), lambda name: maker.make(*keys[name]), shapes)
 
 
 def _sam2_video(config: Config) -> Source:

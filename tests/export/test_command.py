@@ -91,7 +91,9 @@ def test_a_loop_that_differs_withdraws_every_part(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_judge_loop", lambda *_: failed)
     settings = config.load("selftest", ["segmentation.backend=grabcut", *SMALL[1::2]])
     rows = command.export(settings, command.Wanted(), tmp_path, lambda *_: None)
-    assert [row.passed for row in rows] == [False] * 6
+    parts = ("key", "value_n1", "value_deep_n1", "read_n1", "decode_n1", "fuse_n1", "window_n1")
+    assert [row.part for row in rows] == [*(f"xmem_{part}" for part in parts), "xmem loop"]
+    assert not any(row.passed for row in rows)
     assert all(row.verdict.startswith("FAILED") for row in rows)
     assert read_manifest(tmp_path) == []
     assert list(tmp_path.glob("*.onnx")) == []
@@ -110,7 +112,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--parts", "xmem_kee"], "no part 'xmem_kee'; there are: xmem_key, "),
+        (["--parts", "xmem_kee"], "no part 'xmem_kee' (did you mean 'xmem_key'?); there are: "),
         (["--format", "tflite"], "expected --format onnx, tensorrt, tensorrt-rtx, got 'tflite'"),
         (["--precision", "int8"], "expected --precision fp32, fp16, bf16, got 'int8'"),
         (
