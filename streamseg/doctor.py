@@ -5,27 +5,40 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streamseg.config import Config, EngineConfig
+from streamseg.config import Config, NetworkSection
 from streamseg.errors import StreamSegError
 from streamseg.version import __version__
+
+if TYPE_CHECKING:
+    from streamseg.engines.manifest import Entry
 
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "neon", "asimd")
 Report = dict[str, Any]
 
 
 def examine(config: Config | None = None) -> Report:
-    """Look at the machine; reads no weights and builds nothing.
+    """Look at the machine; builds nothing, and loads networks only to find their engines' files.
 
     Args:
         config: Also say which engine its parts would run on.
 
     Returns:
-        Plain values: machine, gpus, families, cache, and parts when there is a config.
+        Plain values, by keys that stay:
+        streamseg: version.
+        machine: python, system, processor, cores, features, memory_gib, free_gib.
+        gpus: found (name, target, memory_gib, driver) and, where none is, the reason.
+        families: by name, usable, detail, and the command that would mend it.
+        cache: folder, files (part, file, format, precision, target, nbytes, and its state:
+            whole, damaged or missing), mib in all, problem.
+        With a config, config: its name; parts: per network, part, engine, family, reason,
+            objects (buckets), files (by part: folder, cache, to be built, or what is wrong)
+            and problem, "" where it can run.
     """
     families = {name: check() for name, check in _FAMILIES.items()}
     found: Report = {
@@ -39,6 +52,11 @@ def examine(config: Config | None = None) -> Report:
         found["config"] = config.name
         found["parts"] = _parts(config, families)
     return found
+
+
+def can_run(found: Report) -> bool:
+    """Whether all that the config needs is here; true without a config."""
+    return not any(part["problem"] for part in found.get("parts", ()))
 
 
 def to_json(found: Report) -> str:
@@ -70,11 +88,29 @@ def _lines(found: Report) -> Iterator[str]:
         mend = f"; {family['mend']}" if family["mend"] else ""
         yield f"  {name:22} {state}: {family['detail']}{mend}"
     for part in found.get("parts", ()):
-        yield f"  {part['part']:22} runs on {part['engine']} ({part['reason']})"
+        yield from _part_lines(part)
     cache = found["cache"]
     yield f"cache      {cache['folder']}: {len(cache['files'])} engines, {cache['mib']} MiB"
+    for file in cache["files"]:
+        kind = " ".join(w for w in (file["format"], file["precision"], file["target"]) if w)
+        size = f"{file['nbytes'] / 2**20:.1f} MiB"
+        yield f"  {file['part']:30} {kind:24} {size:>10}  {file['state']}"
     if cache["problem"]:
         yield f"           {cache['problem']}"
+
+
+def _part_lines(part: Report) -> Iterator[str]:
+    yield f"{part['part']}"
+    yield f"  runs on {part['engine']} ({part['reason']})"
+    if part["objects"]:
+        yield f"  for {', '.join(str(count) for count in part['objects'])} objects"
+    for origin, count in Counter(part["files"].values()).items():
+        yield f"  {count} of {len(part['files'])} engines: {_ORIGIN_WORDS.get(origin, origin)}"
+    if part["problem"]:
+        yield f"  cannot run: {part['problem']}"
+
+
+_ORIGIN_WORDS = {"folder": "from the folder named", "cache": "from the cache"}
 
 
 # ── the machine ──────────────────────────────────────────────────────────────────────────────
@@ -225,26 +261,76 @@ _FAMILIES: dict[str, Callable[[], Report]] = {
 
 
 def _parts(config: Config, families: Report) -> list[Report]:
-    """Per stage of a config that runs a network: which family would run it."""
-    rows = []
+    """Per stage of a config that runs a network: which family runs it, and where its files are."""
+    stages: dict[str, tuple[str, Any]] = {}
     if config.propagation.backend == "xmem":
-        rows.append(_choice("propagation.xmem", config.propagation.xmem.engine, families))
+        stages["xmem"] = ("propagation.xmem", config.propagation.xmem)
     if config.propagation.backend == "sam2":
-        rows.append(_choice("propagation.sam2", config.propagation.sam2.engine, families))
+        stages["sam2_video"] = ("propagation.sam2", config.propagation.sam2)
     if config.segmentation.backend == "sam2":
-        rows.append(_choice("segmentation.sam2", config.segmentation.sam2.engine, families))
-    return rows
+        stages["sam2_image"] = ("segmentation.sam2", config.segmentation.sam2)
+    rows = {
+        network: _choice(name, section, families) for network, (name, section) in stages.items()
+    }
+    if any(row["family"] not in (None, "torch") and not row["problem"] for row in rows.values()):
+        _add_files(config, rows, {network: section for network, (_, section) in stages.items()})
+    return list(rows.values())
 
 
-def _choice(part: str, engine: EngineConfig, families: Report) -> Report:
+def _choice(part: str, section: NetworkSection, families: Report) -> Report:
+    engine = section.engine
     refused: list[str] = []
-    for family in (engine.family, *engine.fallback):
+    row: Report = {"part": part, "engine": "nothing", "family": None, "files": {}}
+    row["objects"] = [] if engine.is_plain else list(engine.objects)
+    row["problem"] = _missing_weights(section)
+    for family in engine.families:
         name = f"onnxruntime {engine.providers[0]}" if family == "onnxruntime" else family
         if families[name]["usable"]:
             reason = "; ".join([*refused, f"{name} in {engine.precision}"])
-            return {"part": part, "engine": name, "reason": reason}
+            return {**row, "engine": name, "family": family, "reason": reason}
         refused.append(f"{name} is not usable: {families[name]['detail']}")
-    return {"part": part, "engine": "nothing", "reason": "; ".join(refused)}
+    reason = "; ".join(refused)
+    return {**row, "reason": reason, "problem": row["problem"] or f"nothing runs it: {reason}"}
+
+
+def _missing_weights(section: Any) -> str:
+    from streamseg.weights import list_models
+
+    for model in list_models():
+        if model.name == section.checkpoint and not model.present:
+            return f"its weights are not here: run streamseg models fetch {model.name}"
+    return ""
+
+
+def _add_files(config: Config, rows: dict[str, Report], sections: dict[str, Any]) -> None:
+    """Say of each part where its file is; loads the networks, whose hash is part of its name."""
+    from streamseg.engines.torch import pick_device
+    from streamseg.export.inventory import inventory
+    from streamseg.export.networks import sources
+    from streamseg.weights import cache_dir
+
+    try:
+        networks = sources(config)
+    except StreamSegError as error:
+        for row in rows.values():
+            row["problem"] = row["problem"] or str(error)
+        return
+    for source in networks:
+        row, section = rows[source.name], sections[source.name]
+        if row["family"] in (None, "torch"):
+            continue
+        try:
+            device = pick_device(section.device)
+            folder = cache_dir() / "engines"
+            row["files"] = inventory(source, section.engine, row["family"], device, folder)
+        except StreamSegError as error:
+            row["problem"] = str(error)
+            continue
+        wrong = [said for said in row["files"].values() if said not in _ORIGINS]
+        row["problem"] = wrong[0] if wrong else ""
+
+
+_ORIGINS = ("folder", "cache", "to be built", "needs no file")
 
 
 def _cache() -> Report:
@@ -264,8 +350,20 @@ def _cache() -> Report:
             "precision": entry.precision,
             "target": entry.target,
             "nbytes": entry.nbytes,
+            "state": _state(folder, entry),
         }
         for entry in entries
     ]
     mib = round(sum(entry.nbytes for entry in entries) / 2**20, 1)
     return {"folder": str(folder), "files": files, "mib": mib, "problem": problem}
+
+
+def _state(folder: Path, entry: Entry) -> str:
+    """Whether the file is what the manifest says, by its hash."""
+    from streamseg.engines.manifest import trusted_bytes
+
+    try:
+        trusted_bytes(folder, entry)
+    except StreamSegError:
+        return "damaged" if (folder / entry.file).exists() else "missing"
+    return "whole"

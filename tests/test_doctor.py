@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from streamseg import cli, config, doctor
+from streamseg import cli, config, doctor, weights
 from streamseg.engines.manifest import MANIFEST
+from streamseg.export.xmem_engines import XMemEngines
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,67 @@ def test_the_engines_of_a_config_are_named_with_their_reason():
     assert second["part"] == "segmentation.sam2"
     alone = doctor.examine(config.load("selftest", changed[:2]))["parts"][0]
     assert alone["engine"] == "nothing"
+
+
+ON_ORT = [
+    "segmentation.backend=grabcut",
+    "propagation.xmem.height=48",
+    "propagation.xmem.windows.from_objects=0",
+    "propagation.xmem.engine.family=onnxruntime",
+    "propagation.xmem.engine.objects=[1]",
+]
+
+
+def test_where_each_engine_comes_from_is_said_and_what_the_cache_holds(own_cache):
+    settings = config.load("selftest", ON_ORT)
+    (row,) = doctor.examine(settings)["parts"]
+    assert {"xmem_key", "xmem_decode_n1"} <= set(row["files"])
+    assert set(row["files"].values()) == {"to be built"}
+    assert (row["engine"], row["objects"], row["problem"]) == ("onnxruntime cpu", [1], "")
+    network = weights.load_xmem("selftest-xmem", "cpu")
+    engines = XMemEngines(network, settings.propagation.xmem.engine, own_cache, 30)
+    engines.find("key", None, (48, 96))
+    found = doctor.examine(settings)
+    assert found["parts"][0]["files"]["xmem_key"] == "cache"
+    assert found["parts"][0]["files"]["xmem_decode_n1"] == "to be built"
+    (file,) = found["cache"]["files"]
+    assert (file["part"], file["format"], file["precision"]) == ("xmem_key", "onnx", "fp32")
+    assert file["state"] == "whole"
+    text = doctor.to_text(found)
+    assert "1 of 5 engines: from the cache" in text
+    assert "4 of 5 engines: to be built" in text
+    (own_cache / file["file"]).write_bytes(b"tampered with")
+    found = doctor.examine(settings)
+    assert found["cache"]["files"][0]["state"] == "damaged"
+    assert not doctor.can_run(found)
+    (own_cache / file["file"]).unlink()
+    assert doctor.examine()["cache"]["files"][0]["state"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-c", "sam2.1-tiny"], "run streamseg models fetch"),
+        (
+            ["-c", "selftest", "--set", "propagation.xmem.engine.family=tensorrt-rtx"],
+            "cannot run: nothing runs it",
+        ),
+        (
+            [
+                *("-c", "selftest"),
+                *(w for o in ON_ORT for w in ("--set", o)),
+                *("--set", "propagation.xmem.engine.folder=nowhere"),
+            ],
+            "found nothing of it; run streamseg export",
+        ),
+    ],
+)
+def test_what_a_config_needs_and_is_missing_is_exit_code_1(capsys, monkeypatch, words, told):
+    monkeypatch.setenv("HF_HUB_CACHE", "/nowhere")
+    with pytest.raises(SystemExit) as done:
+        cli.main(["doctor", *words])
+    assert done.value.code == 1
+    assert told in capsys.readouterr().out
 
 
 def test_a_damaged_cache_is_told(own_cache):
