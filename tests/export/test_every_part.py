@@ -1,0 +1,181 @@
+"""TensorRT-RTX takes every part that `streamseg export` makes, small and at full size.
+
+Each layer is compiled for cards that are not here. Precisions, counts of objects and cards are not
+all met with all, which would take hours: what is met is said where the cases are listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import Sam2VideoConfig, Sam2VideoModel
+
+from streamseg import config
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
+from streamseg.errors import EngineError
+from streamseg.export.networks import Source, sources
+from streamseg.export.onnx import to_model
+from streamseg.export.precision import Precision, lower
+from streamseg.export.tensorrt import build_plan
+from streamseg.export.verify import LIMITS, reference, verify
+from streamseg.nets.sam2_selftest import with_seeded_weights
+from streamseg.nets.xmem import XMem
+
+SMALL_CONFIGS = ("selftest", "sam2-video-selftest")
+FULL_CONFIGS = ("sam2.1-tiny", "sam2-video-tiny")
+CARDS = ("sm86", "sm89")
+ALL_CARDS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
+WHOLE_BANK = 7
+TWIN = "sam2_video_encoder"
+"""The same module as sam2_image_encoder, on the same example: built once."""
+
+Case = tuple[str, Precision]
+
+
+def network_of(names: tuple[str, ...]) -> dict[str, Source]:
+    """Source by the name of each part that the command exports for these configs."""
+    found = [source for name in names for source in sources(config.load(name))]
+    return {part: source for source in found for part in source.part_names}
+
+
+SMALL = network_of(SMALL_CONFIGS)
+
+
+def count_of(name: str) -> int:
+    """How many objects a part is for; 0 where it does not depend on them."""
+    found = re.search(r"_n(\d+)", name)
+    return int(found[1]) if found else 0
+
+
+def fill_of(name: str) -> int:
+    """Frames in the bank of a part; 0 where it has none."""
+    found = re.search(r"_f(\d+)", name)
+    return int(found[1]) if found else 0
+
+
+def exported(source: Source, name: str, precision: Precision) -> bytes:
+    return to_model(lower(source.make(name), precision)).SerializeToString()
+
+
+def refusals(name: str, model: bytes, cards: tuple[str, ...]) -> dict[str, str]:
+    """What TensorRT says against the part, by card; a plan that it makes holds the weights."""
+    found = {}
+    for card in cards:
+        try:
+            assert len(build_plan(name, model, card)) > 0.9 * len(model)
+        except EngineError as error:
+            found[card] = str(error)
+    return found
+
+
+# ── at selftest size ─────────────────────────────────────────────────────────────────────────
+
+PRECISION: dict[int, Precision] = {1: "fp16", 2: "fp32", 4: "bf16", 8: "fp16", 16: "fp32"}
+"""By count of objects, or by fill of the bank where that is not whole."""
+
+
+def multiplies_float32(model: bytes) -> bool:
+    """Whether it multiplies float32 matrices, which TensorRT-RTX does not do on Turing (sm75)."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(model)).graph
+    known = (*graph.value_info, *graph.input, *graph.output)
+    types = {value.name: value.type.tensor_type.elem_type for value in known}
+    types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type in {"MatMul", "Gemm"}]
+    return any(types[node.input[0]] == onnx.TensorProto.FLOAT for node in products)
+
+
+def small_cases() -> Iterator[Case]:
+    """Every kind in every bucket, in every precision, at every fill; see `PRECISION`."""
+    for name in SMALL:
+        count, fill = count_of(name), fill_of(name)
+        if name == TWIN:
+            continue
+        if count == 0:
+            yield from ((name, precision) for precision in LIMITS)
+        elif fill in (0, WHOLE_BANK):
+            yield name, PRECISION[count]
+        elif count == 1:
+            yield name, PRECISION[fill]
+
+
+@pytest.mark.parametrize(("name", "precision"), list(small_cases()))
+def test_every_small_part_is_taken(name: str, precision: Precision) -> None:
+    """For all cards with up to two objects, for two cards with more."""
+    cards = ALL_CARDS if count_of(name) <= 2 and precision != "bf16" else CARDS
+    model = exported(SMALL[name], name, precision)
+    expected = {"sm75"} if "sm75" in cards and multiplies_float32(model) else set()
+    found = refusals(name, model, cards)
+    assert set(found) == expected, found
+
+
+# ── at full size ─────────────────────────────────────────────────────────────────────────────
+
+FULL_COUNTS = (0, 1, 16)
+SHORT_BANKS: dict[int, tuple[int, Precision]] = {1: (16, "fp16"), 2: (1, "fp32"), 4: (16, "fp32")}
+"""A bank that is not full differs in shape alone: each is built once, for so many objects."""
+
+
+def full_cases() -> Iterator[Case]:
+    """Every kind for one object and for sixteen, in float32 and float16; XMem's in bfloat16 too."""
+    for name in SMALL:
+        count, fill = count_of(name), fill_of(name)
+        if name == TWIN or count not in FULL_COUNTS:
+            continue
+        if fill in (0, WHOLE_BANK):
+            yield name, "fp32"
+            yield name, "fp16"
+            if name.startswith("xmem") and count <= 1:
+                yield name, "bf16"
+        elif SHORT_BANKS[fill][0] == count:
+            yield name, SHORT_BANKS[fill][1]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Source]]:
+    """XMem at 480×864 and SAM2.1-tiny at 1024², from files as the public ones, weights random."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMSEG_CACHE", str(cache))
+        write_xmem(cache / "xmem" / "XMem.pth")
+        write_sam2(cache / "sam2.1-hiera-tiny")
+        yield network_of(FULL_CONFIGS)
+
+
+def write_xmem(path: Path) -> None:
+    torch.manual_seed(0)
+    path.parent.mkdir()
+    torch.save(XMem().state_dict(), path)
+
+
+def write_sam2(folder: Path) -> None:
+    folder.mkdir()
+    network = with_seeded_weights(Sam2VideoModel(Sam2VideoConfig()))
+    network.config.to_json_file(folder / "config.json")
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+
+
+def test_the_full_networks_have_the_same_parts(full: dict[str, Source]) -> None:
+    assert list(full) == list(SMALL)
+    assert full["xmem_key"].make("xmem_key").inputs["image"].shape == (1, 3, 480, 864)
+    encoder = full["sam2_image_encoder"].make("sam2_image_encoder")
+    assert encoder.inputs["image"].shape == (1, 3, 1024, 1024)
+
+
+@pytest.mark.parametrize(("name", "precision"), list(full_cases()))
+def test_every_full_part_is_taken(full: dict[str, Source], name: str, precision: Precision) -> None:
+    """For one object in float32 ONNX Runtime also gives what torch gives."""
+    model = exported(full[name], name, precision)
+    assert refusals(name, model, CARDS) == {}
+    if precision == "fp32" and count_of(name) <= 1:
+        part = full[name].make(name)
+        verdict = verify(
+            OnnxRuntimeEngine(name, model), part.inputs, reference(part), LIMITS["fp32"]
+        )
+        assert verdict.passed, str(verdict)
