@@ -53,6 +53,8 @@ WAYS = {
     "onnxruntime fp32": EngineConfig(family="onnxruntime"),
     "eager bf16": EngineConfig(precision="bf16"),
     "channels last bf16": EngineConfig(precision="bf16", channels_last=True),
+    "compiled fp32": EngineConfig(channels_last=True, compile=True),
+    "compiled bf16": EngineConfig(precision="bf16", channels_last=True, compile=True),
 }
 
 

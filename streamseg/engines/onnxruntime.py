@@ -157,6 +157,8 @@ def _session(part: str, source: Path | bytes, options: OnnxRuntimeOptions) -> An
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
     settings.intra_op_num_threads = options.threads or os.cpu_count() or 1
+    # Threads that wait busily between runs take the cores from what torch does in the meantime.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     content = str(source) if isinstance(source, Path) else source
     try:
         return runtime.InferenceSession(content, settings, providers=_chosen(options))

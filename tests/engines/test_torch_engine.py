@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 
 from streamseg.engines import TensorSpec
 from streamseg.engines.torch import TorchEngine, TorchOptions
@@ -66,6 +67,22 @@ def test_a_compiled_module_answers_alike():
     got = engine(TorchOptions(compile=True), module).run(inputs())
     for want, name in zip(expected, ("scaled", "peak"), strict=True):
         torch.testing.assert_close(got[name], want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+def test_however_many_engines_of_one_kind_are_compiled_none_runs_as_it_was():
+    """torch stops compiling a function after some shapes: here after the first."""
+    module = Small()
+    with torch._dynamo.config.patch(recompile_limit=1):
+        for width in (8, 9, 10):
+            image = torch.linspace(-1, 1, 24 * width).reshape(1, 3, 8, width)
+            specs = (TensorSpec.of("image", image), INPUTS[1])
+            options = TorchOptions(compile=True)
+            compiled = TorchEngine("small", module, specs, ("scaled", "peak"), CPU, options)
+            graphs = counters["stats"]["unique_graphs"]
+            got = compiled.run({"image": image, "count": inputs()["count"]})
+            assert counters["stats"]["unique_graphs"] == graphs + 1
+            torch.testing.assert_close(got["peak"], module(image, 1)[1], rtol=1e-5, atol=1e-5)
 
 
 def test_a_later_run_leaves_an_earlier_answer_alone():
