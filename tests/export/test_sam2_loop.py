@@ -9,9 +9,8 @@ import pytest
 from streamseg import StreamSegmenter, cli, config
 from streamseg.config import EngineConfig, Sam2Config, Sam2PropagationConfig
 from streamseg.engines import sam2_image
-from streamseg.engines.manifest import read_manifest, trusted_bytes
+from streamseg.engines.manifest import read_manifest
 from streamseg.engines.sam2 import on_engines
-from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify_sam2 import verify_loop
 from streamseg.export.verify_sam2_image import verify_segmenter
 from streamseg.nets.sam2_image import Sam2Image
@@ -79,13 +78,6 @@ def test_both_stages_of_a_run_stand_on_the_folder(exported: Path, tmp_path, monk
         assert set(stage["parts"].values()) == {"onnxruntime"}
         assert stage["refused"] == {}
     assert not (tmp_path / "cache").exists(), "nothing had to be built"
-
-
-@pytest.mark.parametrize("target", ["sm86", "sm89"])
-@pytest.mark.parametrize("name", sorted(PARTS | IMAGE_PARTS))
-def test_tensorrt_takes_every_part(exported: Path, name: str, target: str) -> None:
-    (entry,) = (entry for entry in read_manifest(exported) if entry.part == name)
-    assert build_plan(name, trusted_bytes(exported, entry), target)
 
 
 @pytest.mark.parametrize(("seed", "passes"), [(0, True), (1, False)])

@@ -1,4 +1,7 @@
-"""XMem in parts: the network's own answers in torch and ONNX Runtime, and TensorRT plans."""
+"""XMem in parts: the network's own answers, in torch and on ONNX Runtime.
+
+That TensorRT takes them is tested in test_every_part.py.
+"""
 
 import pytest
 import torch
@@ -8,16 +11,13 @@ from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.torch import TorchEngine
 from streamseg.export.onnx import OPSET, to_model
 from streamseg.export.precision import lower
-from streamseg.export.tensorrt import build_plan
 from streamseg.export.verify import LIMITS, reference, verify
-from streamseg.export.xmem import Readout, XMemParts, XMemShapes, part_keys, part_name, parts
+from streamseg.export.xmem import Readout, XMemShapes, part_keys, part_name, parts
 from streamseg.nets.attention import address
-from streamseg.nets.xmem import KeyFeatures, XMem, selftest_xmem
+from streamseg.nets.xmem import KeyFeatures, selftest_xmem
 from streamseg.propagation.memory import Memory
 
 SMALL = XMemShapes(64, 96, (3,), 48, 5, window=(2, 3))
-FULL = XMemShapes(480, 864, (1,), 4096, 30)
-FULL_PARTS = [*part_keys(FULL), *((kind, 16) for kind in ("read", "decode", "fuse", "window"))]
 
 
 @pytest.fixture(scope="module")
@@ -136,32 +136,6 @@ def test_a_rounded_part_keeps_what_the_loop_keeps_in_float32(small, name, precis
         assert spec.dtype == ("int64" if spec.name == "count" else expected), spec.name
     verdict = verify(engine, rounded.inputs, reference(part), LIMITS[precision])
     assert verdict.passed, str(verdict)
-
-
-HALVES = [(name, "fp16") for name in NAMES] + [("xmem_key", "bf16"), ("xmem_decode_n3", "bf16")]
-
-
-@pytest.mark.parametrize(("name", "precision"), [*((n, "fp32") for n in NAMES), *HALVES])
-def test_tensorrt_takes_every_small_part(small, models, name, precision):
-    whole = precision == "fp32"
-    model = models[name] if whole else to_model(lower(small[name], precision))
-    for target in ("sm86", "sm89"):
-        assert len(build_plan(name, model.SerializeToString(), target)) > 10_000
-
-
-@pytest.fixture(scope="module")
-def full():
-    torch.manual_seed(0)
-    return XMemParts(XMem().eval().requires_grad_(False), FULL)
-
-
-@pytest.mark.parametrize(("kind", "count"), FULL_PARTS)
-def test_tensorrt_takes_every_full_part(full, kind, count):
-    """480×864, 4,096 elements of memory, the best 30, one object, and sixteen."""
-    part = lower(full.make(kind, count), "fp32")
-    onnx = to_model(part).SerializeToString()
-    for target in ("sm86", "sm89"):
-        assert len(build_plan(part.name, onnx, target)) > 10_000
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 96), (96, 0)])
