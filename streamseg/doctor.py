@@ -282,7 +282,7 @@ def _choice(part: str, section: NetworkSection, families: Report) -> Report:
     refused: list[str] = []
     row: Report = {"part": part, "engine": "nothing", "family": None, "files": {}}
     row["objects"] = [] if engine.is_plain else list(engine.objects)
-    row["problem"] = _missing_weights(section)
+    row["problem"] = _missing_weights(section) or _missing_device(section, families)
     for family in engine.families:
         name = f"onnxruntime {engine.providers[0]}" if family == "onnxruntime" else family
         if families[name]["usable"]:
@@ -299,6 +299,18 @@ def _missing_weights(section: Any) -> str:
     for model in list_models():
         if model.name == section.checkpoint and not model.present:
             return f"its weights are not here: run streamseg models fetch {model.name}"
+    return ""
+
+
+def _missing_device(section: NetworkSection, families: Report) -> str:
+    if not families["torch"]["usable"]:
+        return ""  # said by the families
+    from streamseg.engines.torch import pick_device
+
+    try:
+        pick_device(section.device)
+    except StreamSegError as error:
+        return str(error)
     return ""
 
 

@@ -106,6 +106,10 @@ def test_where_each_engine_comes_from_is_said_and_what_the_cache_holds(own_cache
     [
         (["-c", "sam2.1-tiny"], "run streamseg models fetch"),
         (
+            ["-c", "selftest", "--set", "propagation.xmem.device=cuda:9"],
+            "cannot run: device 'cuda:9' is not on this machine",
+        ),
+        (
             ["-c", "selftest", "--set", "propagation.xmem.engine.family=tensorrt-rtx"],
             "cannot run: nothing runs it",
         ),

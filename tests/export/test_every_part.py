@@ -116,24 +116,23 @@ def test_every_small_part_is_taken(name: str, precision: Precision) -> None:
 
 # ── at full size ─────────────────────────────────────────────────────────────────────────────
 
-FULL_COUNTS = (0, 1, 16)
-SHORT_BANKS: dict[int, tuple[int, Precision]] = {1: (16, "fp16"), 2: (1, "fp32"), 4: (16, "fp32")}
-"""A bank that is not full differs in shape alone: each is built once, for so many objects."""
+FEWEST_AND_MOST = (0, 1, 16)
 
 
 def full_cases() -> Iterator[Case]:
-    """Every kind for one object and for sixteen, in float32 and float16; XMem's in bfloat16 too."""
+    """Every part; for one object and for sixteen in float32 and float16, XMem in bfloat16 too.
+
+    What lies between differs in shape alone, as does a bank that is not full: once will do.
+    """
     for name in SMALL:
         count, fill = count_of(name), fill_of(name)
-        if name == TWIN or count not in FULL_COUNTS:
+        if name == TWIN:
             continue
-        if fill in (0, WHOLE_BANK):
+        yield name, "fp16"
+        if count in FEWEST_AND_MOST and fill in (0, WHOLE_BANK):
             yield name, "fp32"
-            yield name, "fp16"
             if name.startswith("xmem") and count <= 1:
                 yield name, "bf16"
-        elif SHORT_BANKS[fill][0] == count:
-            yield name, SHORT_BANKS[fill][1]
 
 
 @pytest.fixture(scope="module")
