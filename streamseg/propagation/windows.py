@@ -15,8 +15,9 @@ A cell is 16 × 16 pixels, one element at stride 16.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +34,8 @@ _SEEN = 0.05
 """Probability from which a pixel counts as the object's, when asking where it can be."""
 _REMEMBERED = 0.25
 """Likewise the share of a cell that the memory says is the object's."""
-_WORTH = 0.5
-"""Share of the picture beyond which an object's windows cost more than they spare."""
+WORTH = 0.8
+"""Share of the picture beyond which an object's windows, cut out and put back, spare nothing."""
 
 Flags = NDArray[np.bool_]
 
@@ -156,7 +157,9 @@ def whereabouts(solo: Tensor, remembered: Tensor) -> Flags:
 
 
 def cover(flags: Flags, at: int, size: tuple[int, int]) -> list[Window]:
-    """Windows of one size whose exact cells hold all flagged ones.
+    """Few windows of one size whose exact cells hold all flagged ones, wherever these lie.
+
+    Each window in turn goes where it holds most of what is left.
 
     Args:
         flags: (h, w).
@@ -166,31 +169,39 @@ def cover(flags: Flags, at: int, size: tuple[int, int]) -> list[Window]:
     Returns:
         Nothing when nothing is flagged, or when the windows are not worth it.
     """
-    rows, columns = np.flatnonzero(flags.any(1)), np.flatnonzero(flags.any(0))
-    if not len(rows):
-        return []
-    windows = [
-        Window(at, down, across)
-        for down in _along(int(rows[0]), int(rows[-1]) + 1, size[0], flags.shape[0])
-        for across in _along(int(columns[0]), int(columns[-1]) + 1, size[1], flags.shape[1])
-        if flags[slice(*down.exact(HALO)), slice(*across.exact(HALO))].any()
-    ]
-    area = sum(window.rows.length * window.columns.length for window in windows)
-    return windows if area <= _WORTH * flags.size else []
+    high, wide = (min(*pair) for pair in zip(size, flags.shape, strict=True))
+    most = int(WORTH * flags.size / (high * wide))
+    left, windows = flags.copy(), list[Window]()
+    while left.any():
+        if len(windows) == most:
+            return []
+        row, column = _fullest(left, _exact(high, flags.shape[0]), _exact(wide, flags.shape[1]))
+        down, across = Side(row, high, flags.shape[0]), Side(column, wide, flags.shape[1])
+        left[slice(*down.exact(HALO)), slice(*across.exact(HALO))] = False
+        windows.append(Window(at, down, across))
+    return windows
 
 
-def _along(first: int, end: int, length: int, total: int) -> Iterator[Side]:
-    """Windows along one side whose exact cells hold all from `first` to `end`: one if it can."""
-    length = min(length, total)
-    middle = Side(min(max((first + end - length) // 2, 0), total - length), length, total)
-    exact = middle.exact(HALO)
-    if exact[0] <= first and end <= exact[1]:
-        yield middle
-        return
-    while first < end:
-        side = Side(min(max(first - HALO, 0), total - length), length, total)
-        yield side
-        first = side.exact(HALO)[1]
+@cache
+def _exact(length: int, total: int) -> NDArray[np.int64]:
+    """(2, starts): first and last + 1 exact cell of a window, wherever it may start."""
+    sides = (Side(start, length, total) for start in range(total - length + 1))
+    return np.array([side.exact(HALO) for side in sides]).T
+
+
+def _fullest(left: Flags, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[int, int]:
+    """Where to start the window whose exact cells hold the most flags.
+
+    Of several, the one in the middle if it holds all, else the first: what is left stays together.
+    """
+    sums = np.pad(left.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    (top, bottom), (first, end) = rows[:, :, None], columns
+    held = sums[bottom, end] - sums[top, end] - sums[bottom, first] + sums[top, first]
+    equal = np.argwhere(held == held.max())
+    best = 0
+    if held.max() == sums[-1, -1]:
+        best = int(np.abs(equal - equal.mean(0)).sum(1).argmin())
+    return int(equal[best, 0]), int(equal[best, 1])
 
 
 def _refine(

@@ -10,6 +10,7 @@ from streamseg.propagation.windows import (
     CELL,
     HALO,
     MASK_HALO,
+    WORTH,
     Side,
     cover,
     decode_in_windows,
@@ -130,7 +131,7 @@ def test_exact_cells_cover_every_place_where_an_object_can_be(seed):
             covered[slice(*window.rows.exact(HALO)), slice(*window.columns.exact(HALO))] = True
         if windows:
             assert covered[cells].all()
-            assert len(windows) * SIZE[0] * SIZE[1] <= ROWS * COLUMNS / 2
+            assert len(windows) * SIZE[0] * SIZE[1] <= WORTH * ROWS * COLUMNS
 
 
 def test_one_window_in_the_middle_where_it_fits_and_as_few_as_will_do():
@@ -142,6 +143,7 @@ def test_one_window_in_the_middle_where_it_fits_and_as_few_as_will_do():
     assert (window.rows.start, window.columns.start) == (12, 22)
     assert len(cover(flags((0, 0, 2, 0, 2), (0, 22, 24, 34, 36))[0], 0, SIZE)) == 2
     assert len(cover(flags((0, 8, 12, 10, 18))[0], 0, SIZE)) == 2
+    assert len(cover(flags((0, 4, 6, 5, 7), (0, 14, 18, 24, 28))[0], 0, SIZE)) == 2
 
 
 @pytest.mark.parametrize("cells", [flags()[0], flags((0, 0, 24, 0, 36))[0]])
