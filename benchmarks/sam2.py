@@ -27,7 +27,7 @@ from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from streamseg.benchmarks import machine
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
-from streamseg.engines.torch import TorchEngine
+from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
@@ -54,10 +54,10 @@ def race(runs: dict[str, Run], rounds: int, clock: Clock) -> dict[str, float]:
     return best
 
 
-def on_torch(part: Part, precision: Precision) -> Run:
-    """The part in torch, as it is."""
-    low = lower(part, precision)
-    engine = TorchEngine(part.name, low.module, low.specs, low.outputs, CPU)
+def on_torch(part: Part, precision: Precision, *, channels_last: bool = False) -> Run:
+    """The part in torch, not compiled."""
+    low, options = lower(part, precision), TorchOptions(channels_last=channels_last)
+    engine = TorchEngine(part.name, low.module, low.specs, low.outputs, CPU, options)
     return lambda: engine.run(low.inputs)
 
 
@@ -76,8 +76,9 @@ def encoder(
     image = part.inputs["image"]
     runs: dict[str, Run] = {
         "transformers": lambda: model.get_image_features(image),
+        "torch": on_torch(part, "fp32", channels_last=True),
         "onnxruntime": on_onnx_runtime(part, threads),
-        "torch bf16": on_torch(part, "bf16"),
+        "torch bf16": on_torch(part, "bf16", channels_last=True),
     }
     return race(runs, rounds, clock)
 
