@@ -36,6 +36,8 @@ _REMEMBERED = 0.25
 """Likewise the share of a cell that the memory says is the object's."""
 WORTH = 0.8
 """Share of the picture beyond which an object's windows, cut out and put back, spare nothing."""
+_CPU_TOGETHER = 4
+"""Windows refined at once on a CPU, where larger tensors are had from the system each time anew."""
 
 Flags = NDArray[np.bool_]
 
@@ -216,13 +218,19 @@ def _refine(
 ) -> tuple[Tensor, Tensor]:
     """Every window's probabilities and sensory memory."""
     place = {at: position for position, at in enumerate(near)}
-    return network.refine(
-        _cut(features.skip8, windows, lambda window: 0, 2),
-        _cut(features.skip4, windows, lambda window: 0, 4),
-        _cut(fused, windows, lambda window: place[window.at], 1),
-        _cut(sensory, windows, lambda window: window.at, 1),
-        update=update,
-    )
+    together = _CPU_TOGETHER if fused.device.type == "cpu" else len(windows)
+    refined = []
+    for start in range(0, len(windows), together):
+        some = windows[start : start + together]
+        inputs = (
+            _cut(features.skip8, some, lambda window: 0, 2),
+            _cut(features.skip4, some, lambda window: 0, 4),
+            _cut(fused, some, lambda window: place[window.at], 1),
+            _cut(sensory, some, lambda window: window.at, 1),
+        )
+        refined.append(network.refine(*inputs, update=update))
+    masks, hidden = zip(*refined, strict=True)
+    return torch.cat(masks), torch.cat(hidden)
 
 
 def _paste(
