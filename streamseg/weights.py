@@ -1,4 +1,4 @@
-"""A name → a checked file → a network: built in, cached or fetched. Prints nothing.
+"""A name → a checked file → a network: built in, shipped, cached or fetched. Prints nothing.
 
 A model lives in a folder of its name under the cache (`$STREAMSEG_CACHE`, else
 `$XDG_CACHE_HOME/streamseg`, else `~/.cache/streamseg`). Files put there by hand are as good as
@@ -44,12 +44,13 @@ SAM2_FILES = ("config.json", "model.safetensors")
 _XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _BUILT_IN = "built in"
+_SHIPPED = "shipped with streamseg"
 _XMEM_PARTS = ("key_encoder.", "value_encoder.", "key_proj.", "decoder.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A row of the registry: `home` is a hub id, a URL, or "built in"."""
+    """A row of the registry: `home` is a hub id, a URL, "built in" or "shipped …"."""
 
     name: str
     kind: Kind
@@ -77,6 +78,7 @@ _MODELS = {
         _sam2("sam2.1-hiera-large", 898),
         _xmem("xmem", "XMem.pth"),
         _xmem("xmem-s012", "XMem-s012.pth"),
+        _Model("xmem-nano", "xmem", _SHIPPED, ("xmem-nano.safetensors",), 5, "Apache-2.0; our own"),
         _Model("selftest-sam2", "sam2", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
         _Model("selftest-xmem", "xmem", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
     )
@@ -310,6 +312,8 @@ def _existing(path: Path) -> Path:
 
 
 def _own_folder(model: _Model) -> Path:
+    if model.home == _SHIPPED:
+        return Path(__file__).parent / "shipped" / model.name
     return cache_dir() / model.name
 
 

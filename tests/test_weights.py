@@ -27,6 +27,7 @@ NAMES = [
     "sam2.1-hiera-large",
     "xmem",
     "xmem-s012",
+    "xmem-nano",
     "selftest-sam2",
     "selftest-xmem",
 ]
@@ -81,7 +82,7 @@ def info(name: str) -> weights.ModelInfo:
 def test_the_list_needs_no_network_and_no_cache(cache: Path) -> None:
     models = weights.list_models()
     assert [model.name for model in models] == NAMES
-    assert [model.name for model in models if model.present] == NAMES[-2:]
+    assert [model.name for model in models if model.present] == NAMES[-3:]
     assert all(model.licence for model in models)
     assert not cache.exists()
     assert info("sam2.1-hiera-tiny").where.endswith("facebook/sam2.1-hiera-tiny")
@@ -373,7 +374,7 @@ def test_a_missing_package_names_its_extra(package: str) -> None:
         f"import sys; sys.modules[{package!r}] = None\n"
         "from streamseg import weights\n"
         "from streamseg.errors import MissingDependencyError\n"
-        "assert len(weights.list_models()) == 8\n"
+        "assert len(weights.list_models()) == 9\n"
         "try:\n"
         "    weights.load_sam2('selftest-sam2', 'cpu')\n"
         "except MissingDependencyError as error:\n"

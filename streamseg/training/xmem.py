@@ -1,6 +1,6 @@
 """The recipe of XMem nano: a small XMem trained on synthetic scenes alone, without other weights.
 
-    python -m streamseg.training.xmem --output xmem-nano.safetensors
+    python -m streamseg.training.xmem --output made.safetensors --threads 1 --ship xmem-nano
 
 As the original (XMem, section 3.5): a few frames a clip, the memory is the first frame and some
 before the present one, losses are bootstrapped cross-entropy and dice. Unlike it, batch
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import time
@@ -28,6 +29,7 @@ from streamseg.checkpoints import read_state
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import KeyFeatures, XMem
 from streamseg.training.clips import ClipSizes, TrainingClips
+from streamseg.weights import RECORD
 
 NANO = {
     "key_dim": 32,
@@ -40,7 +42,7 @@ NANO = {
     "decoder_dim": 64,
     "up_dim": 32,
 }
-"""A quarter of XMem's width, and half its depth: 2.4 M parameters, a sixteenth of the work."""
+"""A quarter of XMem's width, and half its depth: 2.6 M parameters, a sixteenth of the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class Phase:
 
 
 RECIPE = (
-    Phase(1800, 4, ClipSizes(frames=3, side=128), 1e-3),
-    Phase(1000, 2, ClipSizes(frames=6, side=176), 5e-4, seed=1),
+    Phase(3000, 4, ClipSizes(frames=3, side=128), 1e-3),
+    Phase(1600, 2, ClipSizes(frames=6, side=176), 5e-4, seed=1),
 )
 """Short clips first, to learn what a mask is; then longer ones, to learn to carry it."""
 LOG_EVERY, SAVE_EVERY = 20, 200
@@ -261,13 +263,25 @@ def train(network: XMem, phase: Phase, output: Path) -> XMem:
     return kept
 
 
-def save(network: XMem, path: Path) -> None:
+def save(network: XMem, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write the state dict, whole or not at all."""
     from safetensors.torch import save_file
 
     part = path.with_suffix(".part")
-    save_file({name: t.contiguous() for name, t in network.state_dict().items()}, part)
+    state = network.state_dict().items()
+    save_file({n: t.to(dtype).contiguous() if t.is_floating_point() else t for n, t in state}, part)
+    part.chmod(0o644)
     part.replace(path)
+
+
+def ship(network: XMem, folder: Path) -> None:
+    """Write the weights as they ship: in half precision, with what to verify them by."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{folder.name}.safetensors"
+    save(network, path, torch.float16)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = {path.name: {"sha256": sha256, "source": "python -m streamseg.training.xmem"}}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _average(kept: XMem, network: XMem, share: float) -> None:
@@ -301,6 +315,7 @@ def main() -> None:
     parser.add_argument("--phases", type=int, nargs="*", default=list(range(len(RECIPE))))
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--threads", type=int, default=0, help="0: one per core")
+    parser.add_argument("--ship", type=Path, help="also write it as it ships into this folder")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -311,6 +326,8 @@ def main() -> None:
     for index in options.phases:
         steps = max(1, round(options.share * RECIPE[index].steps))
         network = train(network, replace(RECIPE[index], steps=steps), options.output)
+    if options.ship:
+        ship(network, options.ship)
 
 
 if __name__ == "__main__":

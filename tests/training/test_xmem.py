@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from streamseg.propagation.xmem import XMemPropagator
 from streamseg.training.clips import ClipSizes, TrainingClips
 from streamseg.training.widen import widened
 from streamseg.training.xmem import RECIPE, loss_of, nano, overlap, unrolled
+from streamseg.weights import RECORD
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +71,17 @@ def test_it_learns(batch):
     assert losses[-1] < losses[0] * 2 / 3
 
 
-def test_the_command_leaves_a_checkpoint_and_a_log(tmp_path):
-    path = tmp_path / "made.safetensors"
+def test_the_command_leaves_a_checkpoint_a_log_and_what_ships(tmp_path):
+    path, shipped = tmp_path / "made.safetensors", tmp_path / "shipped" / "small"
     command = [sys.executable, "-m", "streamseg.training.xmem", "--output", str(path)]
-    command += ["--phases", "0", "--share", str(20 / RECIPE[0].steps)]
+    command += ["--phases", "0", "--share", str(20 / RECIPE[0].steps), "--ship", str(shipped)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)
-    XMem.from_state_dict(read_state(path))
+    made = XMem.from_state_dict(read_state(path)).state_dict()
+    file = shipped / "small.safetensors"
+    for name, tensor in XMem.from_state_dict(read_state(file)).state_dict().items():
+        torch.testing.assert_close(tensor, made[name], rtol=1e-3, atol=1e-6)
+    (record,) = json.loads((shipped / RECORD).read_text()).values()
+    assert record["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     rows = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [20]
     assert {"loss", "iou", "minutes"} <= rows[0].keys()
