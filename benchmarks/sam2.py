@@ -2,7 +2,9 @@
 
 The reference is transformers' own model: its image encoder, and its memory attention, which is
 handed exactly the memories that are there. Weights are random; the arithmetic is the same. What
-many objects cost is a frame's parts one after another, on a full bank: there is no reference.
+many objects cost is the parts one after another, of a frame that is tracked on a full bank, with
+all memories and with a limit, and of a keyframe that is cut by boxes and points: there is no
+reference.
 
 python -m streamseg.benchmarks.sam2 --output benchmarks/results/sam2.json
 """
@@ -31,13 +33,17 @@ from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
+from streamseg.export.sam2_image import Sam2ImageParts
 from streamseg.export.sam2_video import Sam2VideoParts
+from streamseg.nets.sam2_image import Sam2Image
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
 
 CPU = torch.device("cpu")
 Run = Callable[[], object]
 Clock = Callable[[], float]
+Frame = Callable[[int], dict[str, Part]]
+"""A count of objects to the parts that a frame runs, by name."""
 
 
 def race(runs: dict[str, Run], rounds: int, clock: Clock) -> dict[str, float]:
@@ -54,9 +60,9 @@ def race(runs: dict[str, Run], rounds: int, clock: Clock) -> dict[str, float]:
     return best
 
 
-def on_torch(part: Part, precision: Precision, *, channels_last: bool = False) -> Run:
-    """The part in torch, not compiled."""
-    low, options = lower(part, precision), TorchOptions(channels_last=channels_last)
+def on_torch(part: Part, precision: Precision) -> Run:
+    """The part in torch, not compiled, laid out for a CPU."""
+    low, options = lower(part, precision), TorchOptions(channels_last=True, packed=True)
     engine = TorchEngine(part.name, low.module, low.specs, low.outputs, CPU, options)
     return lambda: engine.run(low.inputs)
 
@@ -76,9 +82,9 @@ def encoder(
     image = part.inputs["image"]
     runs: dict[str, Run] = {
         "transformers": lambda: model.get_image_features(image),
-        "torch": on_torch(part, "fp32", channels_last=True),
+        "torch": on_torch(part, "fp32"),
         "onnxruntime": on_onnx_runtime(part, threads),
-        "torch bf16": on_torch(part, "bf16", channels_last=True),
+        "torch bf16": on_torch(part, "bf16"),
     }
     return race(runs, rounds, clock)
 
@@ -106,22 +112,22 @@ def attention(
 
 
 def crowd(
-    parts: Sam2VideoParts, counts: Sequence[int], rounds: int, clock: Clock, precision: Precision
+    frame: Frame, counts: Sequence[int], rounds: int, clock: Clock, precision: Precision
 ) -> dict[int, dict[str, float]]:
-    """Seconds a frame by count of objects, by part, on a full bank, in torch."""
+    """Seconds a frame by count of objects, by part, in torch."""
     found = {}
     for count in counts:
-        runs = {kind: on_torch(part, precision) for kind, part in a_frame(parts, count).items()}
+        runs = {kind: on_torch(part, precision) for kind, part in frame(count).items()}
         found[count] = race(runs, rounds, clock)
     return found
 
 
-def work(parts: Sam2VideoParts, counts: Sequence[int]) -> dict[int, dict[str, float]]:
-    """10⁹ multiply-adds a frame by count of objects, by part, on a full bank: nothing is run."""
+def work(frame: Frame, counts: Sequence[int]) -> dict[int, dict[str, float]]:
+    """10⁹ multiply-adds a frame by count of objects, by part: nothing is run."""
     found: dict[int, dict[str, float]] = {}
     for count in counts:
         found[count] = {}
-        for kind, part in a_frame(parts, count).items():
+        for kind, part in frame(count).items():
             with FakeTensorMode(allow_non_fake_inputs=True) as fake, torch.no_grad():
                 inputs = [fake.from_tensor(tensor) for tensor in part.inputs.values()]
                 with FlopCounterMode(display=False) as counter:
@@ -130,14 +136,24 @@ def work(parts: Sam2VideoParts, counts: Sequence[int]) -> dict[int, dict[str, fl
     return found
 
 
-def a_frame(parts: Sam2VideoParts, count: int) -> dict[str, Part]:
-    """What one frame of so many objects runs, in order."""
+def tracked(parts: Sam2VideoParts, count: int, memories: int = 0) -> dict[str, Part]:
+    """What a frame on which so many objects are tracked runs, in order, on a full bank.
+
+    Args:
+        memories: As propagation.sam2.memories; 0: each object attends to all seven.
+    """
+    frames = min(7, max(2, memories // count)) if memories else 7
     return {
         "encoder": parts.make("encoder"),
-        "attention": parts.make("attention", count, 7),
+        "attention": parts.make("attention", count, frames),
         "track": parts.make("track", count),
         "memory": parts.make("memory", count),
     }
+
+
+def cut(parts: Sam2ImageParts, count: int) -> dict[str, Part]:
+    """What a keyframe from which so many objects are cut runs, in order."""
+    return {"encoder": parts.make("encoder"), "decoder": parts.make("decoder", count, 8)}
 
 
 def theirs(model: Sam2VideoModel, part: Part, fill: int) -> Run:
@@ -185,13 +201,11 @@ def show(title: str, rows: dict[Any, dict[str, float]]) -> None:
     Console(width=140).print(table)
 
 
-def show_crowd(rows: Mapping[int, Mapping[str, float]], unit: str) -> None:
+def show_crowd(title: str, rows: Mapping[int, Mapping[str, float]]) -> None:
     """A table by part, with what a frame costs against one of the first count of objects."""
     names = list(next(iter(rows.values())))
     fewest = sum(next(iter(rows.values())).values())
-    table = Table(
-        "objects", *names, "frame", "against the first", title=f"one frame, full bank: {unit}"
-    )
+    table = Table("objects", *names, "frame", "against the first", title=title)
     for count, seconds in rows.items():
         whole = sum(seconds.values())
         cells = [f"{seconds[name]:.3f}" for name in names]
@@ -206,7 +220,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of objects")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=128, help="as propagation.sam2.query_rows")
+    parser.add_argument("--rows", type=int, default=512, help="as propagation.sam2.query_rows")
+    parser.add_argument("--memories", type=int, default=32, help="as propagation.sam2.memories")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for a machine that is busy"
@@ -222,6 +237,12 @@ def main() -> None:
         model = with_seeded_weights(Sam2VideoModel(Sam2VideoConfig()))
     ours = copy.deepcopy(model)  # ours attends differently, and theirs is to stay as it is
     parts = Sam2VideoParts(Sam2Video(ours), rows=given.rows)
+    pictures = Sam2ImageParts(Sam2Image(ours))
+    frames: dict[str, Frame] = {
+        "tracked": lambda count: tracked(parts, count),
+        f"tracked, {given.memories} memories": lambda count: tracked(parts, count, given.memories),
+        "cut": lambda count: cut(pictures, count),
+    }
     figures: dict[str, Any] = {
         "size": model.config.image_size,
         "threads": given.threads,
@@ -237,12 +258,15 @@ def main() -> None:
         show("memory attention, one object, by frames in the bank", table)
         figures["attention_s"] = table
     if "work" in given.what:
-        figures["gmac"] = work(parts, given.objects)
-        show_crowd(figures["gmac"], "10⁹ multiply-adds")
+        figures["gmac"] = {name: work(frame, given.objects) for name, frame in frames.items()}
+        for name, rows in figures["gmac"].items():
+            show_crowd(f"a frame, {name}: 10⁹ multiply-adds", rows)
     if "objects" in given.what:
-        rows = crowd(parts, given.objects, given.rounds, clock, given.precision)
-        show_crowd(rows, "seconds")
-        figures["objects_precision"], figures["objects_s"] = given.precision, rows
+        figures["objects_precision"], figures["objects_s"] = given.precision, {}
+        for name, frame in frames.items():
+            rows = crowd(frame, given.objects, given.rounds, clock, given.precision)
+            show_crowd(f"a frame, {name}: seconds in {given.precision}", rows)
+            figures["objects_s"][name] = rows
     machine.report("sam2", figures, given.output)
 
 

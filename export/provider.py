@@ -139,6 +139,7 @@ class Provider:
         if family == "torch":
             options = TorchOptions(
                 channels_last=config.channels_last,
+                packed=config.packed and self._device.type == "cpu",
                 autocast=config.autocast,
                 compile=config.compile,
                 cuda_graph=config.cuda_graph and self._device.type == "cuda",

@@ -36,7 +36,7 @@ class Sam2VideoShapes:
 
     objects: tuple[int, ...] = (1, 2, 4, 8, 16)
     frames: tuple[int, ...] = (1, 2, 4, 7)
-    rows: int = 128
+    rows: int = 512
 
 
 def part_keys(network: Sam2Video, shapes: Sam2VideoShapes) -> list[tuple[Kind, int, int]]:

@@ -152,6 +152,11 @@ class EngineConfig(Section):
         ("cpu",), min_length=1, description="ONNX Runtime's, in order of preference."
     )
     channels_last: bool = Field(False, description="torch: pictures channel by channel.")
+    packed: bool = Field(
+        False,
+        description="torch, on a CPU: linear layers' weights laid out once, their activations "
+        "with the product.",
+    )
     autocast: bool = Field(
         False,
         description="torch: products and convolutions in bfloat16, weights and sums in float32.",
@@ -167,7 +172,9 @@ class EngineConfig(Section):
     @property
     def is_plain(self) -> bool:
         """Whether the network runs as it is, with nothing in between."""
-        quick = self.channels_last or self.autocast or self.compile or self.cuda_graph
+        quick = (
+            self.channels_last or self.packed or self.autocast or self.compile or self.cuda_graph
+        )
         return self.family == "torch" and self.precision == "fp32" and not quick
 
     @model_validator(mode="after")
@@ -185,6 +192,11 @@ class EngineConfig(Section):
                 f"autocast rounds float32 weights as it goes: expected precision fp32 with it, "
                 f"got {self.precision}"
             )
+        if self.packed and (self.autocast or self.compile or self.precision == "fp16"):
+            raise ValueError(
+                "packed is for fp32 and bf16 as they are: expected neither autocast nor compile "
+                "nor precision fp16 with it"
+            )
         on_cpu = "onnxruntime" in self.families and self.providers[0] == "cpu"
         if on_cpu and self.precision == "bf16":
             raise ValueError(
@@ -199,6 +211,7 @@ _HEEDED_BY: dict[str, frozenset[EngineFamily]] = {
     "threads": frozenset(("onnxruntime",)),
     "providers": frozenset(("onnxruntime",)),
     "channels_last": frozenset(("torch",)),
+    "packed": frozenset(("torch",)),
     "autocast": frozenset(("torch",)),
     "compile": frozenset(("torch",)),
     "cuda_graph": frozenset(("torch", "tensorrt", "tensorrt-rtx")),
@@ -318,12 +331,18 @@ class Sam2PropagationConfig(NetworkSection):
         min_length=1,
         description="Fills of the memory bank to have engines for; the last is the network's own.",
     )
-    query_rows: int = Field(
-        128,
+    memories: int = Field(
+        0,
         ge=0,
-        description="Queries compared with the memory at a time: few for a CPU's cache, 1024 for "
-        "bfloat16 on a CPU with AMX (a third of the time), that or 0 (all, 470 MB an object at "
-        "1024²) for a GPU.",
+        description="Memories that all objects together attend to on a frame: each has the one "
+        "given and its latest, two at least; 0: all of everyone's. 32 hold sixteen objects to some "
+        "five times one, and leave four whole.",
+    )
+    query_rows: int = Field(
+        512,
+        ge=0,
+        description="Queries compared with the memory at a time; 0: all, 470 MB an object at "
+        "1024² in float16, for a GPU.",
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 
 from streamseg.engines import TensorSpec, check_inputs
+from streamseg.engines.packing import can_pack, packed
 from streamseg.errors import ConfigError, EngineError
 from streamseg.nets.attention import address, probe
 from streamseg.nets.sam2_decoder import (
@@ -53,12 +54,14 @@ class TorchOptions:
 
     Attributes:
         channels_last: Pictures and convolutions' weights lie channel by channel.
+        packed: Linear layers as oneDNN likes them: see `packing`; only on a CPU.
         autocast: Convolutions and products in bfloat16 though weights are float32.
         compile: Through torch.compile; the first run takes a while.
         cuda_graph: Recorded once, replayed with one launch; only where CUDA is.
     """
 
     channels_last: bool = False
+    packed: bool = False
     autocast: bool = False
     compile: bool = False
     cuda_graph: bool = False
@@ -69,7 +72,8 @@ class TorchEngine:
 
     Args:
         part: Its name.
-        module: Takes the inputs in order; kept, moved to `device`, brought to channels-last.
+        module: Takes the inputs in order; kept, moved to `device`, and changed in place as the
+            options ask.
         inputs: In order.
         outputs: Names, in the order that the module returns them.
         device: Where it runs; inputs must lie there.
@@ -98,6 +102,9 @@ class TorchEngine:
         if self._options.channels_last:
             _channels_last(self._module)
         self.outputs = _output_specs(self._module, self.inputs, outputs, device)
+        if self._options.packed:
+            _check_packable(part, self._options, device)
+            self._module = packed(self._module)
         self._call: Callable[..., Tensor | Sequence[Tensor]] = self._module
         if self._options.compile:
             self._call = _compiled(part, self._module, device)
@@ -155,6 +162,19 @@ class _Graph:
             held.copy_(given)
         self._graph.replay()
         return tuple(tensor.clone() for tensor in self._outputs)
+
+
+def _check_packable(part: str, options: TorchOptions, device: torch.device) -> None:
+    if device.type != "cpu" or not can_pack():
+        raise EngineError(
+            f"{part}: expected a CPU, and torch with oneDNN, for packed linear layers, got {device}"
+            f" and torch {torch.__version__}; leave packed out"
+        )
+    if options.autocast or options.compile:
+        raise EngineError(
+            f"{part}: expected packed alone, got it with autocast or compile, which lay weights "
+            "out themselves"
+        )
 
 
 def _channels_last(module: nn.Module) -> None:

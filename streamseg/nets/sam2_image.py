@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from streamseg.nets.sam2_decoder import NO_POINT, MaskDecoder, PromptEncoder
-from streamseg.nets.sam2_vision import trunk
+from streamseg.nets.sam2_vision import Trunk
 
 
 class Sam2Image(nn.Module):
@@ -57,8 +57,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.vision = trunk(network.vision_encoder)
-        self.fine, self.middle = network.mask_decoder.conv_s0, network.mask_decoder.conv_s1
+        self.trunk = Trunk(network)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Picture (1, 3, S, S), normalised by ImageNet's mean and deviation.
@@ -67,8 +66,7 @@ class ImageEncoder(nn.Module):
             The embedding (1, C, S/16, S/16) and the high-resolution features that the mask
             decoder adds: middle (1, C/4, S/8, S/8) and fine (1, C/8, S/4, S/4).
         """
-        levels = self.vision(image.to(self.fine.weight.dtype)).fpn_hidden_states
-        return levels[-1], self.middle(levels[1]), self.fine(levels[0])
+        return cast(tuple[Tensor, Tensor, Tensor], self.trunk(image.to(self.trunk.places.dtype)))
 
 
 class PromptDecoder(nn.Module):

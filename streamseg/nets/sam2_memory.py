@@ -45,8 +45,9 @@ class MemoryAttention(nn.Module):
         attention: transformers' `Sam2VideoMemoryAttention`, whose layers are used.
         positions: See there.
         grid: Height and width of the embedding.
-        rows: Queries that are compared at a time, so that the similarities stay in a CPU's
-            cache; at 1024² all of them at once are 470 MB an object. 0: all.
+        rows: Queries that are compared at a time: enough for a product to be worth laying the
+            keys out, few enough for the similarities to stay small; at 1024² all of them at once
+            are 470 MB an object. 0: all.
     """
 
     image: Tensor
@@ -54,7 +55,7 @@ class MemoryAttention(nn.Module):
     ages: Tensor
 
     def __init__(
-        self, attention: Any, positions: Positions, grid: tuple[int, int], rows: int = 128
+        self, attention: Any, positions: Positions, grid: tuple[int, int], rows: int = 512
     ) -> None:
         super().__init__()
         self.grid, self.pointer_span = grid, positions.pointer_span
@@ -148,8 +149,7 @@ class Layer(nn.Module):
         self.own = Attention(layer.self_attn, rows)
         self.bank = Attention(layer.cross_attn_image, rows)
         self.norms = nn.ModuleList((layer.layer_norm1, layer.layer_norm2, layer.layer_norm3))
-        self.widen, self.narrow = layer.linear1, layer.linear2
-        self.activation = layer.activation
+        self.feed = nn.Sequential(layer.linear1, layer.activation, layer.linear2)
 
     def forward(self, pixels: Tensor, bank: Bank) -> Tensor:
         """Pixels (n or 1, h·w, C) to (n, h·w, C); 1 stands for all objects alike."""
@@ -163,8 +163,7 @@ class Layer(nn.Module):
         keys = torch.cat((frames, self.bank.keys(bank.pointer_keys)), 2)
         pixels = pixels + self.bank(query, keys, bank.values, bank.bias)
 
-        hidden = self.activation(self.widen(self.norms[2](pixels)))
-        return pixels + cast(Tensor, self.narrow(hidden))
+        return pixels + cast(Tensor, self.feed(self.norms[2](pixels)))
 
 
 class Attention(nn.Module):
@@ -193,16 +192,48 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Query (n or 1, heads, Q, D), key (n, heads, K, D), value (n, K, M) to (n, Q, C)."""
-        rows = self.rows or query.shape[2]
-        keys, values = key.transpose(2, 3), value.unsqueeze(1)
-        read = []
-        for some in torch.split(query, rows, 2):
-            similarity = some @ keys
-            if bias is not None:
-                similarity = similarity + bias
-            read.append(similarity.softmax(-1) @ values)
-        joined = torch.cat(read, 2).transpose(1, 2).flatten(2)
-        return cast(Tensor, self.out(joined))
+        values = value.unsqueeze(1)
+        in_place = query.device.type == "cpu" and not (
+            torch.is_grad_enabled()
+            or torch.compiler.is_compiling()
+            or torch.is_autocast_enabled("cpu")
+        )
+        read = (_read_in_place if in_place else _read)(
+            query, key.transpose(2, 3), values, bias, self.rows or query.shape[2]
+        )
+        return cast(Tensor, self.out(read.transpose(1, 2).flatten(2)))
+
+
+def _read(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, rows: int) -> Tensor:
+    """(n or 1, heads, Q, D), (n, heads, D, K) and (n, 1, K, M) to (n, heads, Q, M)."""
+    read = []
+    for some in torch.split(query, rows, 2):
+        similarity = some @ keys
+        if bias is not None:
+            similarity = similarity + bias
+        read.append(similarity.softmax(-1) @ values)
+    return torch.cat(read, 2)
+
+
+def _read_in_place(
+    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, rows: int
+) -> Tensor:
+    """As `_read`, by one object after another, in memory that stays in the processor's cache."""
+    count, heads = keys.shape[:2]
+    read = query.new_empty(count, heads, query.shape[2], values.shape[3])
+    room = query.new_empty(min(rows, query.shape[2]), keys.shape[3])
+    query = query.expand(count, -1, -1, -1)
+    for index in range(count):
+        for head in range(heads):
+            chunks = (torch.split(some[index, head], rows) for some in (query, read))
+            for some, into in zip(*chunks, strict=True):
+                similarity = room[: len(some)]
+                torch.mm(some, keys[index, head], out=similarity)
+                if bias is not None:
+                    similarity += bias[index, 0]
+                torch.softmax(similarity, -1, out=similarity)
+                torch.mm(similarity, values[index, 0], out=into)
+    return read
 
 
 class Rotation(nn.Module):

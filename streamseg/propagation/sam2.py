@@ -32,6 +32,8 @@ from streamseg.weights import cache_dir, load_sam2_video
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 _GIVEN_PIXEL, _GIVEN_PRESENCE = 1024.0, 10.0
 """Logits where a mask is given: of a pixel, so that no prediction outbids it; of the object."""
+_FEWEST_MEMORIES = 2
+"""That of what was given, and the latest."""
 
 
 class Network(Protocol):
@@ -71,7 +73,7 @@ class Sam2Propagator:
 
     Args:
         network: On its device; shared, never changed.
-        config: What is kept of buffered frames.
+        config: What is kept of buffered frames, and how much of its memory is attended to.
         sight: Of the network's encoder: see `streamseg.eye.sight_of`.
     """
 
@@ -80,6 +82,7 @@ class Sam2Propagator:
     ) -> None:
         self._network = network
         self._eye = Eye(network, _DTYPES.get(config.keep_features), sight)
+        self._memories = config.memories
         self.reset()
 
     @classmethod
@@ -152,7 +155,8 @@ class Sam2Propagator:
         """Find the objects of these rows again, and remember how they look now."""
         net, (embedding, middle, fine) = self._network, features
         rows = slice(len(tracked)) if len(tracked) == len(self._ids) else tracked
-        conditioned = net.attend(embedding, self._bank.view(rows, self._step))
+        bank = self._bank.view(rows, self._step, self._memories_each(len(tracked)))
+        conditioned = net.attend(embedding, bank)
         logits, pointers, presence = net.track(conditioned, middle, fine)
         memory = net.remember(embedding, logits, presence)
         self._bank.push(rows, self._step, memory, pointers)
@@ -161,6 +165,10 @@ class Sam2Propagator:
         else:
             self._logits, self._presence = self._logits.clone(), self._presence.clone()
             self._logits[rows], self._presence[rows] = logits, presence
+
+    def _memories_each(self, objects: int) -> int | None:
+        """How many memories an object attends to when there are so many; None: all it has."""
+        return max(_FEWEST_MEMORIES, self._memories // objects) if self._memories else None
 
     def _seed(self, embedding: Tensor, id_: int, mask: Mask) -> None:
         """Take a mask (H, W) as it is, and remember it."""
@@ -211,7 +219,7 @@ class Sam2Propagator:
     def spawn(self) -> Sam2Propagator:
         """An empty propagator over the same network."""
         twin = object.__new__(Sam2Propagator)
-        twin._network, twin._eye = self._network, self._eye
+        twin._network, twin._eye, twin._memories = self._network, self._eye, self._memories
         twin.reset()
         return twin
 

@@ -100,12 +100,16 @@ class Bank:
         self._stamps[rows, slot] = step
         self._pointer_stamps[rows, pointer_slot] = step
 
-    def view(self, rows: slice | list[int], step: int) -> View:
+    def view(self, rows: slice | list[int], step: int, frames: int | None = None) -> View:
         """What is remembered at `step`, which was not pushed yet.
 
-        A full bank is not copied; of one that fills up, the slots in use are.
+        A full bank is not copied; of one that fills up, or is not wanted whole, slots in use are.
+
+        Args:
+            frames: At most so many memories of each object: the given one and the latest.
         """
-        ages, since = self._ages(rows, step), self._since(rows, step)
+        frames = min(frames or self._stamps.shape[1], self._stamps.shape[1])
+        ages, since = self._ages(rows, step, frames), self._since(rows, step)
         memory = self._memory[rows]
         used = (ages >= 0).any(0)
         if not bool(used.all()):
@@ -114,8 +118,8 @@ class Bank:
         device = memory.device
         return View(memory, ages.to(device), self._pointers[rows], since.to(device))
 
-    def _ages(self, rows: slice | list[int], step: int) -> Tensor:
-        ages = _recent(step - self._stamps[rows], self._stamps.shape[1] - 1)
+    def _ages(self, rows: slice | list[int], step: int, frames: int) -> Tensor:
+        ages = _recent(step - self._stamps[rows], frames - 1)
         ages[:, 0] = 0
         return ages
 

@@ -216,8 +216,8 @@ def test_the_other_sizes_are_the_same_from_both(name: str, tmp_path: Path) -> No
     del theirs
     image = weights.load_sam2(str(meta), "cpu").state_dict()
     assert torch.equal(
-        image["vision_encoder.backbone.pos_embed"],
-        ours.state_dict()["image_encoder.vision.backbone.pos_embed"],
+        image["vision_encoder.backbone.patch_embed.projection.weight"],
+        ours.state_dict()["image_encoder.trunk.patches.weight"],
     )
 
 
@@ -306,7 +306,8 @@ def test_bare_tensors_by_metas_names_load_too(half: dict[str, Tensor], tmp_path:
     path = tmp_path / "tiny.safetensors"
     save_file(half, path)
     network = weights.load_sam2_video(str(path), "cpu")
-    assert torch.equal(network.image_encoder.fine.bias, half["sam_mask_decoder.conv_s0.bias"])
+    patches = network.image_encoder.trunk.patches
+    assert torch.equal(patches.bias, half["image_encoder.trunk.patch_embed.proj.bias"])
 
 
 def test_a_file_by_path_is_fetched_already_and_verified(

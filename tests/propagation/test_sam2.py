@@ -129,6 +129,56 @@ def test_every_mask_is_theirs_with_sam_2_0_as_well() -> None:
     assert expected.std() > 0, "the test wants an object that is there"
 
 
+def with_a_bank_of(frames: int) -> Sam2VideoModel:
+    """The same weights where each object keeps fewer memories: only ages that occur have a row."""
+    state = selftest_video_model().state_dict()
+    table = state["memory_temporal_positional_encoding"]
+    state["memory_temporal_positional_encoding"] = torch.cat((table[: frames - 1], table[-1:]))
+    shorter = selftest_video_model().config
+    shorter.num_maskmem = frames
+    network = Sam2VideoModel(shorter)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "memories", "each"),
+    [({1: block(10)}, 3, 3), ({7: block(10), 3: block(60, 50, 50)}, 9, 4), ({1: block(10)}, 1, 2)],
+    ids=["one", "two share", "two at least"],
+)
+def test_with_fewer_memories_every_mask_is_theirs_of_a_shorter_bank(
+    network, theirs, seeds, memories, each
+) -> None:
+    reference, whole = Theirs(with_a_bank_of(each)), Theirs(theirs)
+    propagator = Sam2Propagator(network, config(memories=memories))
+    for number, frame in enumerate(clip(12)):
+        given = seeds if number == 0 else None
+        propagator.step(frame, given)
+        expected, _ = reference.step(frame, given)
+        longer, _ = whole.step(frame, given)
+        assert torch.allclose(propagator.logits, expected, atol=1e-3), number
+    assert not torch.allclose(propagator.logits, longer, atol=0.1), "a longer bank does differ"
+
+
+def test_memories_are_shared_by_the_objects_that_are_tracked_now(network) -> None:
+    """And a lane shares as the propagator that it came from."""
+    settings = config(memories=4)
+    shared, alone = Sam2Propagator(network, settings), Sam2Propagator(network, config())
+    frames = clip(9)
+    for number, frame in enumerate(frames[:4]):
+        shared.step(frame, {1: block(10)} if number == 0 else None)
+        alone.step(frame, {1: block(10)} if number == 0 else None)
+    assert torch.allclose(shared.logits, alone.logits, atol=1e-3), "four are what there is"
+    lane = shared.spawn()
+    lane.step(frames[3], {2: block(60, 50, 50)})
+    shared.adopt(lane, {2: 2})
+    shared.step(frames[4])
+    alone.step(frames[4])
+    assert not torch.allclose(shared.logits[0], alone.logits[0], atol=1e-2)
+    assert (shared._memories_each(2), lane._memories_each(2)) == (2, 2)
+    assert alone._memories_each(2) is None
+
+
 def test_an_object_that_comes_later_is_theirs_too(propagator, theirs) -> None:
     reference = Theirs(theirs)
     alone = Theirs(theirs)

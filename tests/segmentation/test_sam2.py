@@ -72,7 +72,8 @@ def test_positive_and_negative_points_are_told_apart() -> None:
 
 def test_the_picture_is_encoded_once_per_frame(network, segmenter: Sam2Segmenter) -> None:
     encoded: list[int] = []
-    handle = network.vision_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    patches = network.vision_encoder.backbone.patch_embed.projection
+    handle = patches.register_forward_hook(lambda *_: encoded.append(1))
     try:
         frame = make_frame()
         segmenter.segment(frame, [MUG, BARE, BALL])
