@@ -23,6 +23,7 @@ from streamseg.engines.manifest import (
     with_file,
 )
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions, require
+from streamseg.engines.packing import can_pack
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target, load_library
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.errors import EngineError, MissingDependencyError
@@ -139,7 +140,7 @@ class Provider:
         if family == "torch":
             options = TorchOptions(
                 channels_last=config.channels_last,
-                packed=config.packed and self._device.type == "cpu",
+                packed=config.packed and self._device.type == "cpu" and can_pack(),
                 autocast=config.autocast,
                 compile=config.compile,
                 cuda_graph=config.cuda_graph and self._device.type == "cuda",

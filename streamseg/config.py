@@ -154,8 +154,8 @@ class EngineConfig(Section):
     channels_last: bool = Field(False, description="torch: pictures channel by channel.")
     packed: bool = Field(
         False,
-        description="torch, on a CPU: linear layers' weights laid out once, their activations "
-        "with the product.",
+        description="torch, on a CPU, where it has oneDNN: linear layers' weights laid out once, "
+        "their activations with the product.",
     )
     autocast: bool = Field(
         False,

@@ -224,6 +224,10 @@ ENGINE = "propagation.xmem.engine"
         ([f"{ENGINE}.fallback=[onnxruntime]", f"{ENGINE}.precision=bf16"], "no bfloat16 on a CPU"),
         ([f"{ENGINE}.providers=[]"], "providers: .*at least 1 item"),
         ([f"{ENGINE}.autocast=maybe"], "autocast: "),
+        ([f"{ENGINE}.packed=true", f"{ENGINE}.compile=true"], "packed is for .* neither autocast"),
+        ([f"{ENGINE}.packed=true", f"{ENGINE}.autocast=true"], "packed is for .* nor compile"),
+        ([f"{ENGINE}.packed=true", f"{ENGINE}.precision=fp16"], "packed is for .* precision fp16"),
+        ([f"{ENGINE}.packed=true", f"{ENGINE}.family=onnxruntime"], "packed is for torch, but"),
     ],
 )
 def test_engine_settings_that_do_not_go_together_are_refused(
@@ -238,6 +242,7 @@ def test_engine_settings_that_do_not_go_together_are_refused(
     "overrides",
     [
         [f"{ENGINE}.autocast=true", f"{ENGINE}.channels_last=true"],
+        [f"{ENGINE}.packed=true", f"{ENGINE}.precision=bf16"],
         [f"{ENGINE}.family=tensorrt", f"{ENGINE}.fallback=[torch]", f"{ENGINE}.compile=true"],
         [f"{ENGINE}.cuda_graph=true", "propagation.xmem.device=cuda:1"],
         [f"{ENGINE}.family=tensorrt-rtx", f"{ENGINE}.folder=engines"],
@@ -250,7 +255,7 @@ def test_engine_settings_that_go_together_are_taken(overrides: list[str]) -> Non
 
 def test_only_a_bare_network_is_plain() -> None:
     assert config.EngineConfig().is_plain
-    for name in ("channels_last", "autocast", "compile", "cuda_graph"):
+    for name in ("channels_last", "packed", "autocast", "compile", "cuda_graph"):
         assert not config.EngineConfig.model_validate({name: True}).is_plain
     assert not config.EngineConfig(precision="bf16").is_plain
     assert not config.EngineConfig(family="onnxruntime").is_plain

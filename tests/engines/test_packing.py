@@ -73,6 +73,7 @@ def test_in_bfloat16_it_differs_by_rounding_alone() -> None:
 
 
 def test_twins_share_their_weights_which_go_with_the_module() -> None:
+    gc.collect()  # of what other tests left
     before = len(packing._LAID_OUT)
     block = Block()
     one, other = packed(block), packed(block)

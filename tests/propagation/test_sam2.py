@@ -334,9 +334,10 @@ def test_config_chooses_it() -> None:
         build(PropagationConfig(backend="sam2", sam2=config(checkpoint="/nowhere/sam2")))
 
 
-def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network, packed) -> None:
     """On ONNX Runtime: see tests/export/test_sam2_loop.py."""
-    engine = EngineConfig(objects=(2,), fallback=("torch",))  # so that sizes are static
+    engine = EngineConfig(objects=(2,), fallback=("torch",), packed=packed)  # so sizes are static
     settings = config(engine=engine, bank_frames=(3, 7))
     engines = on_engines(network, settings, tmp_path)
     propagator, plain = Sam2Propagator(engines, settings), Sam2Propagator(network, settings)
@@ -352,6 +353,19 @@ def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network) -> None:
         "sam2_video_attention_n2_f3", "sam2_video_attention_n2_f7", "sam2_video_encoder",
         "sam2_video_memory_n2", "sam2_video_seed", "sam2_video_track_n2",
     ]  # fmt: skip
+
+
+def test_where_torch_has_no_onednn_packing_is_left_out(tmp_path, network, monkeypatch) -> None:
+    """It is how fast, not what: a config for laptops runs on all of them."""
+    monkeypatch.setattr("streamseg.export.provider.can_pack", lambda: False)
+    settings = config(engine=EngineConfig(packed=True))
+    propagator = Sam2Propagator(on_engines(network, settings, tmp_path), settings)
+    plain = Sam2Propagator(network, settings)
+    for number, frame in enumerate(clip(3)):
+        given = {1: block(10)} if number == 0 else None
+        propagator.step(frame, given)
+        plain.step(frame, given)
+    assert torch.equal(propagator.logits, plain.logits)
 
 
 def test_in_bfloat16_masks_stay_close(tmp_path, network) -> None:

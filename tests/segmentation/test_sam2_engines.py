@@ -34,8 +34,14 @@ def segmenter(cache: Path, *, points: int = 3, **engine: object) -> Sam2Segmente
 
 @pytest.mark.parametrize(
     "engine",
-    [{}, {"channels_last": True}, {"fallback": ("torch",)}, {"family": "onnxruntime"}],
-    ids=["any count", "channels last", "buckets", "onnxruntime"],
+    [
+        {},
+        {"channels_last": True},
+        {"packed": True},
+        {"fallback": ("torch",)},
+        {"family": "onnxruntime"},
+    ],
+    ids=["any count", "channels last", "packed", "buckets", "onnxruntime"],
 )
 def test_every_family_gives_transformers_masks_and_scores(cache: Path, engine) -> None:
     frame = make_frame(3)
