@@ -38,10 +38,13 @@ from streamseg.export.sam2_video import Sam2VideoParts
 from streamseg.nets.sam2_image import Sam2Image
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
+from streamseg.propagation.sam2_memory import memories_each
 
 CPU = torch.device("cpu")
 Run = Callable[[], object]
 Clock = Callable[[], float]
+_BANK = 7
+"""Memories of an object whose bank is full."""
 Frame = Callable[[int], dict[str, Part]]
 """A count of objects to the parts that a frame runs, by name."""
 
@@ -142,7 +145,7 @@ def tracked(parts: Sam2VideoParts, count: int, memories: int = 0) -> dict[str, P
     Args:
         memories: As propagation.sam2.memories; 0: each object attends to all seven.
     """
-    frames = min(7, max(2, memories // count)) if memories else 7
+    frames = min(_BANK, memories_each(memories, count) or _BANK)
     return {
         "encoder": parts.make("encoder"),
         "attention": parts.make("attention", count, frames),

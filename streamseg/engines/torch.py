@@ -72,8 +72,7 @@ class TorchEngine:
 
     Args:
         part: Its name.
-        module: Takes the inputs in order; kept, moved to `device`, and changed in place as the
-            options ask.
+        module: Takes the inputs in order; moved to `device` and brought to channels-last in place.
         inputs: In order.
         outputs: Names, in the order that the module returns them.
         device: Where it runs; inputs must lie there.

@@ -14,6 +14,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from streamseg.nets.rows import by_rows
+
 _EMPTY = -1e4
 """Added to the similarity of an empty slot: small enough for a weight of exactly 0."""
 
@@ -192,48 +194,9 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Query (n or 1, heads, Q, D), key (n, heads, K, D), value (n, K, M) to (n, Q, C)."""
-        values = value.unsqueeze(1)
-        in_place = query.device.type == "cpu" and not (
-            torch.is_grad_enabled()
-            or torch.compiler.is_compiling()
-            or torch.is_autocast_enabled("cpu")
-        )
-        read = (_read_in_place if in_place else _read)(
-            query, key.transpose(2, 3), values, bias, self.rows or query.shape[2]
-        )
+        rows = self.rows or query.shape[2]
+        read = by_rows(query, key.transpose(2, 3), value.unsqueeze(1), bias, rows)
         return cast(Tensor, self.out(read.transpose(1, 2).flatten(2)))
-
-
-def _read(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, rows: int) -> Tensor:
-    """(n or 1, heads, Q, D), (n, heads, D, K) and (n, 1, K, M) to (n, heads, Q, M)."""
-    read = []
-    for some in torch.split(query, rows, 2):
-        similarity = some @ keys
-        if bias is not None:
-            similarity = similarity + bias
-        read.append(similarity.softmax(-1) @ values)
-    return torch.cat(read, 2)
-
-
-def _read_in_place(
-    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, rows: int
-) -> Tensor:
-    """As `_read`, by one object after another, in memory that stays in the processor's cache."""
-    count, heads = keys.shape[:2]
-    read = query.new_empty(count, heads, query.shape[2], values.shape[3])
-    room = query.new_empty(min(rows, query.shape[2]), keys.shape[3])
-    query = query.expand(count, -1, -1, -1)
-    for index in range(count):
-        for head in range(heads):
-            chunks = (torch.split(some[index, head], rows) for some in (query, read))
-            for some, into in zip(*chunks, strict=True):
-                similarity = room[: len(some)]
-                torch.mm(some, keys[index, head], out=similarity)
-                if bias is not None:
-                    similarity += bias[index, 0]
-                torch.softmax(similarity, -1, out=similarity)
-                torch.mm(similarity, values[index, 0], out=into)
-    return read
 
 
 class Rotation(nn.Module):

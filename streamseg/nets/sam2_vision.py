@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers.activations import GELUActivation
 
 from streamseg.errors import CheckpointError
+from streamseg.nets.rows import by_rows
 
 _ROWS = 512
 """Queries that are compared at a time where torch's fused kernel is not the quicker one."""
@@ -140,15 +141,16 @@ class Pyramid(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Attention over (B, heads, L, D).
 
-    On a CPU torch's fused kernel is no quicker in bfloat16 than in float32; plain products of
-    some rows at a time are, by half.
+    On a CPU torch's fused kernel is no quicker in bfloat16 than in float32; plain products are, by
+    half: of all windows at once, or of some rows of the whole picture at a time.
     """
     half = query.dtype != torch.float32 and query.device.type == "cpu"
     if not half or torch.compiler.is_exporting():
         return F.scaled_dot_product_attention(query, key, value, scale=scale)
     scaled, keys = query * scale, key.transpose(2, 3)
-    read = [(some @ keys).softmax(-1) @ value for some in torch.split(scaled, _ROWS, 2)]
-    return torch.cat(read, 2)
+    if query.shape[2] > _ROWS:
+        return by_rows(scaled, keys, value, None, _ROWS)
+    return (scaled @ keys).softmax(-1) @ value
 
 
 def _pooled(tokens: Tensor, stride: tuple[int, int]) -> Tensor:

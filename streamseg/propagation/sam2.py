@@ -26,14 +26,12 @@ from torch.nn import functional as F
 
 from streamseg.engines.torch import pick_device
 from streamseg.eye import Eye, Features, resized, sight_of
-from streamseg.propagation.sam2_memory import Bank
+from streamseg.propagation.sam2_memory import Bank, memories_each
 from streamseg.weights import cache_dir, load_sam2_video
 
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 _GIVEN_PIXEL, _GIVEN_PRESENCE = 1024.0, 10.0
 """Logits where a mask is given: of a pixel, so that no prediction outbids it; of the object."""
-_FEWEST_MEMORIES = 2
-"""That of what was given, and the latest."""
 
 
 class Network(Protocol):
@@ -155,7 +153,8 @@ class Sam2Propagator:
         """Find the objects of these rows again, and remember how they look now."""
         net, (embedding, middle, fine) = self._network, features
         rows = slice(len(tracked)) if len(tracked) == len(self._ids) else tracked
-        bank = self._bank.view(rows, self._step, self._memories_each(len(tracked)))
+        each = memories_each(self._memories, len(tracked))
+        bank = self._bank.view(rows, self._step, each)
         conditioned = net.attend(embedding, bank)
         logits, pointers, presence = net.track(conditioned, middle, fine)
         memory = net.remember(embedding, logits, presence)
@@ -165,10 +164,6 @@ class Sam2Propagator:
         else:
             self._logits, self._presence = self._logits.clone(), self._presence.clone()
             self._logits[rows], self._presence[rows] = logits, presence
-
-    def _memories_each(self, objects: int) -> int | None:
-        """How many memories an object attends to when there are so many; None: all it has."""
-        return max(_FEWEST_MEMORIES, self._memories // objects) if self._memories else None
 
     def _seed(self, embedding: Tensor, id_: int, mask: Mask) -> None:
         """Take a mask (H, W) as it is, and remember it."""

@@ -14,6 +14,17 @@ from torch import Tensor
 
 _NEVER = -(1 << 40)
 """The step of a slot that was never written: longer ago than any memory is used."""
+_FEWEST = 2
+"""Memories without which there is no tracking: of what was given, and the latest."""
+
+
+def memories_each(limit: int, objects: int) -> int | None:
+    """How many memories each of so many objects attends to; None: all it has.
+
+    Args:
+        limit: Of all objects together; 0: there is none.
+    """
+    return max(_FEWEST, limit // objects) if limit else None
 
 
 class View(NamedTuple):

@@ -52,7 +52,8 @@ def run(network, objects, steps=5):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"channels_last": True}, {"channels_last": True, "objects": (2,)}]
+    "settings",
+    [{"channels_last": True}, {"channels_last": True, "objects": (2,)}, {"packed": True}],
 )
 def test_torch_options_change_nothing(network, cache, settings):
     made = engines(network, cache, **settings)

@@ -161,7 +161,6 @@ def test_with_fewer_memories_every_mask_is_theirs_of_a_shorter_bank(
 
 
 def test_memories_are_shared_by_the_objects_that_are_tracked_now(network) -> None:
-    """And a lane shares as the propagator that it came from."""
     settings = config(memories=4)
     shared, alone = Sam2Propagator(network, settings), Sam2Propagator(network, config())
     frames = clip(9)
@@ -175,8 +174,17 @@ def test_memories_are_shared_by_the_objects_that_are_tracked_now(network) -> Non
     shared.step(frames[4])
     alone.step(frames[4])
     assert not torch.allclose(shared.logits[0], alone.logits[0], atol=1e-2)
-    assert (shared._memories_each(2), lane._memories_each(2)) == (2, 2)
-    assert alone._memories_each(2) is None
+
+
+def test_a_lane_has_the_limit_of_the_propagator_it_came_from(network) -> None:
+    limited, whole = Sam2Propagator(network, config(memories=2)), Sam2Propagator(network, config())
+    lane = limited.spawn()
+    for number, frame in enumerate(clip(7)):
+        given = {1: block(10)} if number == 0 else None
+        for each in (limited, lane, whole):
+            each.step(frame, given)
+    assert torch.equal(lane.logits, limited.logits)
+    assert not torch.allclose(lane.logits, whole.logits, atol=1e-2)
 
 
 def test_an_object_that_comes_later_is_theirs_too(propagator, theirs) -> None:
