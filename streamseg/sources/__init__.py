@@ -37,19 +37,28 @@ class Source(Protocol):
         """Stop within 2 s, also from another thread while `read` blocks. May be called twice."""
 
 
+def never() -> bool:
+    """The `stopped` of those who do not stop."""
+    return False
+
+
 def open_source(
     spec: str,
     config: SourceConfig,
     clock: Clock,
     on_event: Callable[[Event], None] = lambda event: None,
+    stopped: Callable[[], bool] = never,
 ) -> Source:
     """Open SRC: a file, a glob or folder of images, `0`, `/dev/video0`, `rtsp://…`, `gst:PIPELINE`,
     `synthetic:NAME?seed=1`.
 
     Args:
         on_event: Told of reconnects, stalls and new epochs, from the source's own thread.
+        stopped: Looked at a few times a second while opening takes its time; once it is true,
+            opening is given up within 2 s.
 
     Raises:
+        StreamEnded: `stopped` said so before the source was open.
         SourceSpecError: The source cannot be: no such file, no such scene, does not parse.
         SourceError: It cannot be opened.
         MissingDependencyError: It needs an extra.
@@ -61,7 +70,7 @@ def open_source(
     if spec.startswith("gst:"):
         from streamseg.sources.gstreamer import open_gstreamer
 
-        return open_gstreamer(spec, config, clock, on_event)
+        return open_gstreamer(spec, config, clock, on_event, stopped)
     from streamseg.sources.av import open_av
 
-    return open_av(spec, config, clock, on_event)
+    return open_av(spec, config, clock, on_event, stopped)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
-from streamseg.sources import Source
+from streamseg.sources import Source, never
 from streamseg.sources.connection import Connection
 from streamseg.sources.hwaccel import hardware_device
 from streamseg.sources.images import ImageConnection
 from streamseg.sources.live import LiveSource
 from streamseg.sources.masking import Masker
+from streamseg.sources.opening import open_unless
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.pacing import PacedConnection
 from streamseg.sources.reconnect import Schedule, growing_waits
@@ -27,6 +28,7 @@ def open_av(
     config: SourceConfig,
     clock: Clock,
     on_event: Callable[[Event], None] = lambda event: None,
+    stopped: Callable[[], bool] = never,
     *,
     schedule: Schedule = growing_waits,
 ) -> Source:
@@ -55,11 +57,12 @@ def open_av(
 
     if parsed.kind in {Kind.CAMERA, Kind.STREAM}:
         live = LiveSource(parsed.name, connect, config, clock, on_event, schedule=schedule)
-        return live.start()
-    connection = connect()
+        return live.start(stopped)
+    connection = open_unless(connect, stopped)
     if config.realtime:
         paced = PacedConnection(connection, config.fallback_fps, config.pts_jump_s)
-        return LiveSource(parsed.name, lambda: paced, config, clock, on_event, paced=True).start()
+        played = LiveSource(parsed.name, lambda: paced, config, clock, on_event, paced=True)
+        return played.start(stopped)
     return OrderedSource(parsed.name, connection, config, clock, on_event)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError, SourceSpecError
-from streamseg.sources import Source
+from streamseg.sources import Source, never
 from streamseg.sources.connection import Connection
 from streamseg.sources.gst_pipeline import GstConnection
 from streamseg.sources.live import LiveSource
 from streamseg.sources.masking import Masker, legible
+from streamseg.sources.opening import open_unless
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.reconnect import Schedule, growing_waits
 from streamseg.types import Event
@@ -24,6 +25,7 @@ def open_gstreamer(
     config: SourceConfig,
     clock: Clock,
     on_event: Callable[[Event], None] = lambda event: None,
+    stopped: Callable[[], bool] = never,
     *,
     schedule: Schedule = growing_waits,
 ) -> Source:
@@ -60,7 +62,7 @@ def open_gstreamer(
     first: list[Connection] = []
     paced = False
     try:
-        connection = connect()
+        connection = open_unless(connect, stopped)
         if not connection.live and not config.realtime:
             return OrderedSource(name, connection, config, clock, on_event)
         paced = not connection.live
@@ -73,4 +75,4 @@ def open_gstreamer(
         return first.pop() if first else connect()
 
     live = LiveSource(name, connect_again, config, clock, on_event, schedule=schedule, paced=paced)
-    return live.start()
+    return live.start(stopped)

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
+from streamseg.sources import StreamEnded, never
 from streamseg.sources.connection import Connection, Picture
 from streamseg.sources.epochs import FrameMaker
 from streamseg.sources.feed import Connect, Feed, StallError
 from streamseg.sources.mailbox import Mailbox
+from streamseg.sources.opening import LOOK_S
 from streamseg.sources.reconnect import Schedule, growing_waits
 from streamseg.types import Event, Frame, SourceInfo
 
-_CLOSE_S = 1.5
+_CLOSE_S = 1.0
 _GRACE_S = 0.5  # a backend that minds the time limit itself has the better words for it
 _MOST_LEFT_BEHIND = 8  # feeds that hang; beyond it, wait for one to let go before trying again
 
@@ -71,15 +73,21 @@ class LiveSource:
         self._info = SourceInfo(name=name, live=True)
         self._thread = threading.Thread(target=self._run, name="source follow", daemon=True)
 
-    def start(self) -> LiveSource:
+    def start(self, stopped: Callable[[], bool] = never) -> LiveSource:
         """Connect for the first time, and return self once connected.
 
+        Args:
+            stopped: Looked at a few times a second; once it is true, connecting is given up.
+
         Raises:
+            StreamEnded: `stopped` said so before it was connected.
             SourceError: The first connection failed and `config.wait_for_source` is off.
         """
         self._thread.start()
         try:
-            self._ready.wait()
+            while not self._ready.wait(LOOK_S):
+                if stopped():
+                    raise StreamEnded
         except BaseException:  # Ctrl-C while a dead address is being tried
             self.close()
             raise
