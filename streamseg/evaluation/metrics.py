@@ -1,16 +1,20 @@
-"""Is the mask right: region J and boundary F of DAVIS 2017 (Perazzi et al. 2016, section 3)."""
+"""Is the mask right: region J and boundary F of DAVIS 2017 (Perazzi et al. 2016, section 3).
+
+And is the box right: overlap of boxes, and which box of one set is which of another.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
-from streamseg.types import Mask
+from streamseg.types import Box, Mask
 
 BOUNDARY_BOUND = 0.008
 """How far a boundary may be off and still count, as a share of the picture's diagonal."""
@@ -22,6 +26,45 @@ def region(predicted: Mask, truth: Mask) -> float:
     if union == 0:
         return 1.0
     return int(np.count_nonzero(predicted & truth)) / union
+
+
+def box_iou(first: Box, second: Box) -> float:
+    """Intersection over union of two boxes; 0 where one has no area."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0.0 or height <= 0.0:
+        return 0.0
+    shared = width * height
+    areas = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (first, second))
+    return shared / (areas - shared)
+
+
+def extent(mask: Mask) -> Box | None:
+    """The box around all pixels of a (H, W) bool mask; None without a pixel."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return (float(x), float(y), float(x + width), float(y + height)) if width else None
+
+
+def matched(
+    first: Sequence[Box], second: Sequence[Box], least: float
+) -> list[tuple[int, int, float]]:
+    """Pair boxes one to one, as many as overlap by at least `least`, and of those the best.
+
+    Returns:
+        Position in `first`, position in `second`, IoU.
+    """
+    if not first or not second:
+        return []
+    overlaps = np.array([[box_iou(ours, theirs) for theirs in second] for ours in first])
+    # One pair more is worth more than any gain of overlap in the others.
+    worth = np.where(overlaps >= least, len(first) + overlaps, 0.0)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    pairs = ((int(row), int(column)) for row, column in zip(rows, columns, strict=True))
+    return [
+        (row, column, float(overlaps[row, column]))
+        for row, column in pairs
+        if overlaps[row, column] >= least
+    ]
 
 
 def boundary(predicted: Mask, truth: Mask, bound: float = BOUNDARY_BOUND) -> float:

@@ -60,3 +60,25 @@ def test_score_is_the_mean_over_frames() -> None:
 def test_nothing_to_score() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
         metrics.score([])
+
+
+def test_box_iou_by_hand() -> None:
+    assert metrics.box_iou((0, 0, 4, 4), (2, 0, 6, 4)) == pytest.approx(1 / 3)
+    assert metrics.box_iou((0, 0, 4, 4), (4, 0, 8, 4)) == 0.0
+    assert metrics.box_iou((0, 0, 4, 4), (0, 0, 4, 4)) == 1.0
+
+
+def test_the_extent_of_a_mask() -> None:
+    mask = np.zeros((9, 12), bool)
+    assert metrics.extent(mask) is None
+    mask[2, 3] = mask[7, 10] = True
+    assert metrics.extent(mask) == (3.0, 2.0, 11.0, 8.0)
+
+
+def test_matching_prefers_many_pairs_to_good_ones() -> None:
+    first = [(0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 7.0)]
+    second = [(0.0, 0.0, 10.0, 9.0), (0.0, 0.0, 10.0, 15.0)]
+    found = metrics.matched(first, second, 0.5)
+    assert [(ours, theirs) for ours, theirs, _ in found] == [(0, 1), (1, 0)]
+    assert [iou for _, _, iou in found] == pytest.approx([10 / 15, 7 / 9])
+    assert metrics.matched(first, [], 0.5) == []
