@@ -96,6 +96,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"time a frame: {_number(found['frame_ms'], 1)} ms the loop's own (median), "
         f"{_number(found['wall_ms'], 1)} ms with decoding and answers (mean)"
     )
+    if found["unanswered"]:
+        told.append(
+            f"{found['unanswered']} sentences were not always answered in time: a busy machine "
+            "makes them worse than they are; give reasoning.deadline_s more, or --resume"
+        )
     return told
 
 
@@ -111,6 +116,8 @@ def progress(row: SentenceScore, done: int, total: int) -> Text:
         line.append(f"  {frame.shown}" + ("" if same else f"/{frame.tracking}"))
     if row.mask_iou is not None:
         line.append(f"  IoU {row.mask_iou:.2f}")
+    if row.unanswered:
+        line.append(f"  unanswered {row.unanswered}", "yellow")
     return line
 
 
@@ -126,6 +133,7 @@ def compact(row: SentenceScore) -> dict[str, Any]:
         "tracking_share": _rounded(
             row.frames_tracking / row.frames_run if row.frames_run else None
         ),
+        "unanswered": row.unanswered,
         "error": row.error,
     }
 

@@ -64,7 +64,7 @@ class Kept:
     Args:
         folder: None keeps nothing.
         settings: What two runs must share for their rows to belong together.
-        resume: Take up the rows that are there.
+        resume: Take up the rows that are there, but for those that failed or were not answered.
 
     Raises:
         UsageError: The rows there are of other settings.
@@ -110,4 +110,4 @@ class Kept:
                 "choose another --output, or leave out --resume to begin anew"
             )
         path.write_bytes(b"\n".join(lines) + b"\n")
-        self.rows = {row.position: row for row in rows if row.error is None}
+        self.rows = {row.position: row for row in rows if not (row.error or row.unanswered)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import cv2
 
@@ -58,7 +59,7 @@ class Bench:
             return replace(row, error=str(error))
         if task.strip is not None:
             sheets.write(task.strip, sheets.strip(task.sentence, watched.panels))
-        return watched.score(row, wall_s, _first_answer(self._segmenter.summary()))
+        return watched.score(row, wall_s, self._segmenter.summary()["groundings"])
 
     def _results(self, task: Task, frames: int | None) -> Generator[FrameResult, None, None]:
         yield from self._segmenter.run(str(task.clip), task.sentence.query, max_frames=frames)
@@ -135,9 +136,12 @@ class _Watched:
                 f"expected no true boxes on frame {min(missed)}"
             )
 
-    def score(self, row: SentenceScore, wall_s: float, answer: str) -> SentenceScore:
+    def score(
+        self, row: SentenceScore, wall_s: float, groundings: Sequence[Mapping[str, Any]]
+    ) -> SentenceScore:
         """The row, filled in."""
         ran = len(self.latencies_ms)
+        first = groundings[0] if groundings else {}
         return replace(
             row,
             frames=tuple(self.frames),
@@ -149,7 +153,8 @@ class _Watched:
             frames_uncertain=self.uncertain,
             frame_ms=median(self.latencies_ms),
             wall_ms=1e3 * wall_s / ran,
-            answer=answer,
+            answer=str(first.get("reasoning") or first.get("error") or ""),
+            unanswered=sum("error" in each for each in groundings),
         )
 
 
@@ -173,13 +178,6 @@ def true_masks(task: Task) -> tuple[dict[int, Mask], str | None]:
     truth = truths.read(task.clip.parent / name)
     ids = tuple(int(label) for label in labels.split(",")) if labels else truth.ids()
     return truth.masks(ids), name
-
-
-def _first_answer(summary: Mapping[str, object]) -> str:
-    groundings = summary["groundings"]
-    assert isinstance(groundings, list)
-    first = groundings[0] if groundings else {}
-    return str(first.get("reasoning") or first.get("error") or "")
 
 
 _bench: Bench | None = None

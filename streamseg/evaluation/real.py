@@ -203,6 +203,7 @@ class SentenceScore:
         frame_ms: Median milliseconds of the loop's own work on a frame.
         wall_ms: Mean milliseconds a frame, with decoding and waiting for answers.
         answer: The first answer's reasoning, in words.
+        unanswered: How often the reasoner was asked and gave no answer, by a crash or its deadline.
         error: What kept it from being run to its end; None when it was.
     """
 
@@ -222,6 +223,7 @@ class SentenceScore:
     frame_ms: float | None = None
     wall_ms: float | None = None
     answer: str = ""
+    unanswered: int = 0
     error: str | None = None
 
     @property

@@ -24,6 +24,7 @@ def figures(rows: Sequence[SentenceScore]) -> dict[str, Any]:
     return {
         "sentences": len(rows),
         "failed": sum(row.error is not None for row in rows),
+        "unanswered": sum(row.unanswered > 0 for row in rows),
         "kinds": {
             kind: {
                 "sentences": len(group),

@@ -47,7 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path, *words: object) -> int:
-    return main(["--clips", str(folder), *map(str, words)])
+    patient = ["--set", "reasoning.deadline_s=200"]  # however busy the machine is
+    return main(["--clips", str(folder), *patient, *map(str, words)])
 
 
 def test_every_sentence_is_run_and_told(
@@ -64,6 +65,7 @@ def test_every_sentence_is_run_and_told(
     assert line["figures"]["kinds"]["colour"]["shown"]["right"] == 1.0
     assert line["figures"]["kinds"]["colour"]["mask_iou"] > 0.8
     assert line["figures"]["absent"]["sentences"] == 1
+    assert line["figures"]["unanswered"] == 0
     assert line["sentences"][0]["shown"] == ["right"] * 3
     named, absent = json.loads((out / "real.json").read_text("utf-8"))["sentences"]
     assert (named["truth"], named["frames_run"], len(named["masks"])) == (
@@ -158,6 +160,15 @@ def test_a_sentence_that_cannot_be_run_is_told_and_fails_the_run(
     assert complaint in line["sentences"][0]["error"]
 
 
+def test_a_reasoner_that_is_out_of_time_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(folder, "--kinds", "colour", "--set", "reasoning.deadline_s=0.0001") == 0
+    said = capsys.readouterr().out
+    assert "1 sentences were not always answered in time" in said
+    assert json.loads(said.splitlines()[-1])["sentences"][0]["unanswered"] > 0
+
+
 def test_a_run_broken_off_tells_what_is_done(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,11 +192,12 @@ def test_a_file_that_is_not_ours_is_not_taken_up(tmp_path: Path) -> None:
         runs.Kept(tmp_path, {}, resume=True)
 
 
-def test_failed_sentences_are_run_again(tmp_path: Path) -> None:
+def test_what_failed_or_was_not_answered_is_run_again(tmp_path: Path) -> None:
     kept = runs.Kept(tmp_path, {"a": 1}, resume=False)
     good = SentenceScore(0, "c", "q", "k", False, True)
     kept.add(good)
     kept.add(SentenceScore(1, "c", "q", "k", False, True, error="no frames"))
+    kept.add(SentenceScore(2, "c", "q", "k", False, True, unanswered=1))
     assert asdict(runs.Kept(tmp_path, {"a": 1}, resume=True).rows[0]) == asdict(good)
     assert list(runs.Kept(tmp_path, {"a": 1}, resume=True).rows) == [0]
 
