@@ -35,7 +35,9 @@ def run(tasks: Sequence[Task], config: Config, jobs: int) -> Iterator[SentenceSc
     Raises:
         StreamSegError: The config cannot be run here, or a process died.
     """
-    if jobs == 1 or len(tasks) < 2:
+    if not tasks:
+        return
+    if jobs == 1 or len(tasks) == 1:
         bench = Bench(config)
         yield from (bench.run(task) for task in tasks)
         return
