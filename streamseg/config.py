@@ -42,7 +42,14 @@ class SourceConfig(Section):
     )
     decode_ahead: Count = Field(4, description="Frames that a file source decodes ahead.")
     pts_jump_s: Seconds = Field(
-        2.0, description="A step in time, forward or back, beyond which a new epoch begins."
+        2.0,
+        description="A step in time, forward or back, beyond which a new epoch begins; in a file "
+        "not where the picture stayed as it was.",
+    )
+    fps: float | None = Field(
+        None,
+        gt=0,
+        description="Rate of what carries no time stamps (raw streams, images), whatever it says.",
     )
     fallback_fps: float = Field(25.0, gt=0, description="For sources that do not say.")
 

@@ -23,6 +23,10 @@ class Feed:
 
     Blocking calls into drivers and network stacks cannot be interrupted from outside, so nobody
     waits for this thread: `leave` tells it to stop at its next breath, and that is all.
+
+    Attributes:
+        pictures: How many came.
+        first_s: Seconds to the first of them.
     """
 
     def __init__(
@@ -37,8 +41,9 @@ class Feed:
         self._left = threading.Event()
         self._changed = threading.Condition()
         self._outcome: Exception | None = None
-        self._heard_s = time.monotonic()
+        self._begun_s = self._heard_s = time.monotonic()
         self.pictures = 0
+        self.first_s = 0.0
         self._thread = threading.Thread(target=self._run, name="source feed", daemon=True)
         self._thread.start()
 
@@ -97,6 +102,8 @@ class Feed:
                 picture = connection.read()
                 if picture is not None and not self._left.is_set():
                     self._heard_s = time.monotonic()
+                    if not self.pictures:
+                        self.first_s = self._heard_s - self._begun_s
                     self.pictures += 1
                     self._on_picture(self, picture)
         finally:

@@ -14,7 +14,7 @@ from streamseg.sources.live import LiveSource
 from streamseg.sources.masking import Masker, legible
 from streamseg.sources.opening import open_unless
 from streamseg.sources.ordered import OrderedSource
-from streamseg.sources.reconnect import Schedule, growing_waits
+from streamseg.sources.reconnect import Schedule, short_waits
 from streamseg.types import Event
 
 PREFIX = "gst:"
@@ -27,7 +27,7 @@ def open_gstreamer(
     on_event: Callable[[Event], None] = lambda event: None,
     stopped: Callable[[], bool] = never,
     *,
-    schedule: Schedule = growing_waits,
+    schedule: Schedule = short_waits,
 ) -> Source:
     """Open any GStreamer pipeline as `gst-launch-1.0` would take it; see `open_source`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
@@ -16,11 +16,13 @@ from streamseg.sources.epochs import FrameMaker
 from streamseg.sources.feed import Connect, Feed, StallError
 from streamseg.sources.mailbox import Mailbox
 from streamseg.sources.opening import LOOK_S
-from streamseg.sources.reconnect import Schedule, growing_waits
+from streamseg.sources.outage import Outage
+from streamseg.sources.reconnect import Schedule, growing_waits, short_waits
 from streamseg.types import Event, Frame, SourceInfo
 
 _CLOSE_S = 1.0
 _GRACE_S = 0.5  # a backend that minds the time limit itself has the better words for it
+_LEAST_WAIT_S = 0.2
 _MOST_LEFT_BEHIND = 8  # feeds that hang; beyond it, wait for one to let go before trying again
 
 
@@ -40,18 +42,23 @@ class LiveSource:
         clock: Clock,
         on_event: Callable[[Event], None],
         *,
-        schedule: Schedule = growing_waits,
+        schedule: Schedule = short_waits,
+        first_schedule: Schedule = growing_waits,
         wait: Callable[[float], object] | None = None,
         paced: bool = False,
+        is_over: Callable[[Connection], bool] = lambda connection: False,
     ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             name: For people; holds no password.
             connect: Opens one connection; called anew for each attempt, in the feed's thread.
-            schedule: The waits in seconds before each attempt.
+            schedule: The waits in seconds before each attempt, once it has worked.
+            first_schedule: Likewise, until then.
             wait: Sleeps that long; by default until then or until `close`.
             paced: A file played as if live: it has an end and silences of its own.
+            is_over: Whether a later connection shows that the stream has ended: a broadcast
+                whose recording is there instead.
         """
         self._name = name
         self._connect = connect
@@ -59,7 +66,9 @@ class LiveSource:
         self._clock = clock
         self._on_event = on_event
         self._schedule = schedule
+        self._first_schedule = first_schedule
         self._paced = paced
+        self._is_over = is_over
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._ready = threading.Event()
@@ -68,7 +77,8 @@ class LiveSource:
         self._feed: Feed | None = None
         self._left_behind: list[Feed] = []
         self._skipped = 0
-        self._maker = FrameMaker(config, clock, on_event)
+        self._maker = FrameMaker(config, clock, on_event, live=not paced)
+        self._outage = Outage(config.connect_timeout_s + _GRACE_S)
         self._mailbox = Mailbox(1, keep_newest=True)
         self._info = SourceInfo(name=name, live=True)
         self._thread = threading.Thread(target=self._run, name="source follow", daemon=True)
@@ -135,8 +145,9 @@ class LiveSource:
             self._ready.set()
 
     def _follow(self) -> None:
-        waits = self._schedule()
+        waits = self._first_schedule()
         while not self._stopping.is_set():
+            begun_s = time.monotonic()
             feed = self._begin_feed()
             how = self._watch(feed)
             if self._stopping.is_set():
@@ -146,7 +157,11 @@ class LiveSource:
                 return
             if feed.pictures:
                 waits = self._schedule()
-            self._pause(how, waits)
+                self._outage.over(feed.first_s)
+            wait_s = next(waits)
+            if self._outage.has_worked and not feed.pictures:  # an attempt that hung has waited
+                wait_s = max(_LEAST_WAIT_S, wait_s - (time.monotonic() - begun_s))
+            self._pause(how, wait_s)
 
     def _begin_feed(self) -> Feed:
         with self._lock:
@@ -156,8 +171,8 @@ class LiveSource:
             return self._feed
 
     def _watch(self, feed: Feed) -> Exception:
-        first_s, silence_s = self._config.connect_timeout_s + _GRACE_S, self._config.stall_s
-        how = feed.watch(first_s, math.inf if self._paced else silence_s)
+        silence_s = math.inf if self._paced else self._config.stall_s
+        how = feed.watch(self._outage.patience_s(), silence_s)
         with self._lock:
             self._feed = None if not self._stopping.is_set() else self._feed
         if feed.alive:
@@ -172,12 +187,12 @@ class LiveSource:
             self._failure = how
         self._mailbox.end(how)
 
-    def _pause(self, how: SourceError, waits: Iterator[float]) -> None:
-        wait_s = next(waits)
+    def _pause(self, how: SourceError, wait_s: float) -> None:
         kind, what = "disconnected", str(how)
         if isinstance(how, StallError):
             kind, what = "stalled", f"{self._name}: {how}"
-        self._tell(kind, f"{what}; connecting again in {wait_s:g} s")
+        if self._outage.worth_telling():
+            self._tell(kind, f"{what}; connecting again in {wait_s:.3g} s")
         with self._lock:
             self._maker.break_epoch("the source was connected again")
         self._ready.set()
@@ -193,6 +208,8 @@ class LiveSource:
         with self._lock:
             if feed is not self._feed:
                 return
+            if self._outage.has_worked and self._is_over(connection):
+                raise StreamEnded
             self._maker.set_fps(connection.fps)
             self._info = SourceInfo(
                 name=self._name,

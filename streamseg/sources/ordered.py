@@ -27,7 +27,7 @@ class OrderedSource:
         on_event: Callable[[Event], None],
     ) -> None:
         self._connection = connection
-        self._maker = FrameMaker(config, clock, on_event)
+        self._maker = FrameMaker(config, clock, on_event, live=False)
         self._maker.set_fps(connection.fps)
         self._mailbox = Mailbox(config.decode_ahead, keep_newest=False)
         self._stopping = threading.Event()

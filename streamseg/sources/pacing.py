@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 
 from streamseg.sources.connection import Connection, Picture
+from streamseg.sources.likeness import alike
 
 _BREATH_S = 0.05
+_LONGEST_HOLD_S = 60.0
 
 
 class PacedConnection:
@@ -22,7 +24,8 @@ class PacedConnection:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Args:
-        longest_gap_s: A step in time beyond it, or backwards, is not waited for: a cut.
+        longest_gap_s: A step in time beyond it is waited for only where the picture stayed as it
+            was, and for a minute at most; what lies behind a cut, or back, is not waited for.
         """
         self._inner = inner
         self._period_s = 1.0 / (inner.fps or fallback_fps)
@@ -31,8 +34,7 @@ class PacedConnection:
         self._sleep = sleep
         self._held: Picture | None = None
         self._due_s = 0.0
-        self._pts_ns: int | None = None
-        self._begun = False
+        self._before: Picture | None = None
 
     @property
     def width(self) -> int:
@@ -69,11 +71,19 @@ class PacedConnection:
         self._inner.close()
 
     def _schedule(self, picture: Picture) -> None:
-        if not self._begun:
-            self._due_s, self._begun = self._now_s(), True
-        elif picture.pts_ns is None or self._pts_ns is None:
-            self._due_s += self._period_s
+        if self._before is None:
+            self._due_s = self._now_s()
         else:
-            step_s = (picture.pts_ns - self._pts_ns) / 1e9
-            self._due_s += step_s if 0 <= step_s <= self._longest_gap_s else self._period_s
-        self._pts_ns = picture.pts_ns
+            self._due_s += self._step_s(self._before, picture)
+        self._before = picture
+
+    def _step_s(self, before: Picture, picture: Picture) -> float:
+        if picture.pts_ns is None or before.pts_ns is None:
+            return self._period_s
+        step_s = (picture.pts_ns - before.pts_ns) / 1e9
+        if 0 <= step_s <= self._longest_gap_s:
+            return step_s
+        same = picture.image.shape == before.image.shape
+        if 0 < step_s <= _LONGEST_HOLD_S and same and alike(before.image, picture.image):
+            return step_s
+        return self._period_s

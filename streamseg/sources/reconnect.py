@@ -13,7 +13,17 @@ _FOR_EVER_S = 60.0
 
 
 def growing_waits() -> Iterator[float]:
-    """1 s five times, 5 s five times, 10 s ten times, then 60 s for ever."""
+    """For a source that never answered yet: 1 s five times, 5 s five times, 10 s ten times, then
+    60 s for ever."""
     for wait_s, times in _STEPS:
         yield from itertools.repeat(wait_s, times)
     yield from itertools.repeat(_FOR_EVER_S)
+
+
+def short_waits() -> Iterator[float]:
+    """For a source that has worked, and may be back any moment: half a second, then 1 s for ever.
+
+    Pictures are to be there 3 s after a camera is, and connecting takes its time.
+    """
+    yield 0.5
+    yield from itertools.repeat(1.0)

@@ -16,7 +16,7 @@ from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Connection
 from streamseg.sources.live import LiveSource
-from streamseg.sources.reconnect import growing_waits
+from streamseg.sources.reconnect import growing_waits, short_waits
 
 CONFIG = SourceConfig(stall_s=0.2, connect_timeout_s=0.3)
 
@@ -27,9 +27,7 @@ def live(
     config: SourceConfig = CONFIG,
     wait: Callable[[float], object] | None = None,
 ) -> LiveSource:
-    return LiveSource(
-        "rtsp://camera/1", connect, config, RealClock(), events, schedule=growing_waits, wait=wait
-    )
+    return LiveSource("rtsp://camera/1", connect, config, RealClock(), events, wait=wait)
 
 
 class Script:
@@ -54,22 +52,29 @@ class Waits:
         self.done = threading.Event()
 
     def __call__(self, seconds: float) -> None:
-        self.asked.append(seconds)
+        self.asked.append(round(seconds, 1))  # what the attempt took has been taken off
         if len(self.asked) >= self._enough:
             self.done.set()
             time.sleep(0.01)
 
 
-def test_reconnects_with_growing_waits_for_ever() -> None:
+def test_what_has_worked_is_tried_again_soon_for_ever() -> None:
     waits, events = Waits(25), Events()
     broken = ListConnection([picture(0.0), SourceError("broken")])
     source = live(Script(broken), events, wait=waits).start()
     assert waits.done.wait(10)
     source.close()
+    assert waits.asked[:25] == list(itertools.islice(short_waits(), 25))
+    assert events.kinds == ["disconnected"] * 5, "an outage is told of a few times, not at each try"
+    assert "broken; connecting again in 0.5 s" in events[0].message
+
+
+def test_what_never_answered_is_tried_ever_less_often() -> None:
+    waits, config = Waits(25), CONFIG.model_copy(update={"wait_for_source": True})
+    source = live(Script(), Events(), config, wait=waits).start()
+    assert waits.done.wait(10)
+    source.close()
     assert waits.asked[:25] == list(itertools.islice(growing_waits(), 25))
-    assert events.kinds[:2] == ["disconnected", "disconnected"]
-    assert "broken; connecting again in 1 s" in events[0].message
-    assert "refused; connecting again in 5 s" in events[6].message
 
 
 def test_waits_start_over_once_pictures_came() -> None:
@@ -81,8 +86,25 @@ def test_waits_start_over_once_pictures_came() -> None:
     ).start()
     assert waits.done.wait(10)
     source.close()
-    assert waits.asked[:9] == [1, 1, 1, 1, 1, 5, 5, 1, 1]
+    assert waits.asked[:9] == [0.5, 1, 1, 1, 1, 1, 1, 0.5, 1]
     assert "connected" in events.kinds
+
+
+def test_a_broadcast_that_comes_back_with_an_end_is_over() -> None:
+    first = ListConnection([picture(0.0), SourceError("the other side ended the stream")])
+    recording = ListConnection([picture(0.0)])
+    source = LiveSource(
+        "http://site/1",
+        Script(first, recording),
+        CONFIG,
+        RealClock(),
+        Events(),
+        wait=lambda _: None,
+        is_over=lambda connection: connection is recording,
+    ).start()
+    assert len(read_all(source)) == 1
+    assert recording.closed.wait(5)
+    source.close()
 
 
 def test_a_reconnect_begins_an_epoch_and_indices_go_on() -> None:

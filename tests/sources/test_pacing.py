@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from source_tools import ListConnection, picture
 
 from streamseg.sources import StreamEnded
+from streamseg.sources.connection import Picture
 from streamseg.sources.pacing import PacedConnection
 
 
@@ -45,3 +47,16 @@ def test_missing_stamps_come_at_the_frame_rate() -> None:
 
 def test_a_jump_is_not_waited_for() -> None:
     assert shown_at([0.0, 500.0, 500.1, 3.0]) == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=1e-6)
+
+
+def test_a_hold_is_waited_for_and_a_cut_is_not() -> None:
+    assert shown_at([0.0, 5.0, 5.1]) == pytest.approx([0.0, 5.0, 5.1], abs=1e-6)
+    clock = Time()
+    dark = Picture(np.zeros((3, 4, 3), np.uint8), 5_000_000_000)
+    paced = PacedConnection(
+        ListConnection([picture(0.0), dark], 10.0), 25.0, 2.0, clock.now, clock.sleep
+    )
+    assert paced.read() is not None
+    while paced.read() is None:
+        pass
+    assert clock.s == pytest.approx(100.1, abs=1e-6)
