@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
+from streamseg.errors import SourceError
 from streamseg.sources import Source, never
 from streamseg.sources.connection import Connection
 from streamseg.sources.hwaccel import hardware_device
@@ -15,8 +18,8 @@ from streamseg.sources.masking import Masker
 from streamseg.sources.opening import open_unless
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.pacing import PacedConnection
-from streamseg.sources.reconnect import Schedule, growing_waits
-from streamseg.sources.spec import WEB_SCHEMES, Kind, SourceSpec, parse_spec
+from streamseg.sources.reconnect import Schedule, short_waits
+from streamseg.sources.spec import Kind, SourceSpec, parse_spec
 from streamseg.sources.video import VideoConnection, VideoRequest
 from streamseg.types import Event
 
@@ -30,12 +33,15 @@ def open_av(
     on_event: Callable[[Event], None] = lambda event: None,
     stopped: Callable[[], bool] = never,
     *,
-    schedule: Schedule = growing_waits,
+    schedule: Schedule = short_waits,
 ) -> Source:
     """Open a file, a folder or glob of images, a camera or a URL; see `open_source`.
 
-    Files, images and videos on the web are ordered: nothing is dropped, unless
-    `config.realtime` plays them as if live. Cameras and other URLs are live.
+    Files and images are ordered: nothing is dropped, unless `config.realtime` plays them as if
+    live. Cameras and streams are live. Of what lies on the web, that is a file which has an end: a
+    duration, a length in bytes, a list that says it is complete, or an end that comes within the
+    first second; all else is live. One that cannot be reached while `config.wait_for_source`
+    waits for it is taken for live.
 
     Args:
         schedule: Waits in seconds between attempts to reconnect.
@@ -44,33 +50,77 @@ def open_av(
         SourceSpecError: No such file, no image there, an unknown kind of URL.
         SourceError: It cannot be opened, or holds no picture that decodes.
     """
-    parsed = parse_spec(spec)
-    tell = _teller(clock, on_event)
-    hardware = None if parsed.kind is Kind.IMAGES else _hardware(config, tell)
+    way = _Way(parse_spec(spec), Masker(spec), config, clock, on_event, schedule, stopped)
+    if way.spec.kind in {Kind.CAMERA, Kind.STREAM}:
+        return way.follow()
+    try:
+        connection = open_unless(way.connect, stopped)
+    except SourceError:
+        if way.spec.kind is Kind.WEB and config.wait_for_source:
+            return way.follow()
+        raise
+    if isinstance(connection, VideoConnection) and connection.live:
+        return way.follow(connection)
+    return way.play(connection)
 
-    def connect() -> Connection:
-        if parsed.kind is Kind.IMAGES:
-            return ImageConnection(
-                parsed.name, parsed.paths, config.fallback_fps, lambda words: tell("damaged", words)
-            )
-        return VideoConnection(_request(parsed, config, hardware, Masker(spec), tell))
 
-    if parsed.kind in {Kind.CAMERA, Kind.STREAM}:
-        live = LiveSource(parsed.name, connect, config, clock, on_event, schedule=schedule)
-        return live.start(stopped)
-    connection = open_unless(connect, stopped)
-    if config.realtime:
+@dataclass
+class _Way:
+    """From what a spec asks for to the source that gives it."""
+
+    spec: SourceSpec
+    mask: Masker
+    config: SourceConfig
+    clock: Clock
+    on_event: Callable[[Event], None]
+    schedule: Schedule
+    stopped: Callable[[], bool]
+
+    def connect(self) -> Connection:
+        spec, config = self.spec, self.config
+        if spec.kind is Kind.IMAGES:
+            fps = config.fps or config.fallback_fps
+            return ImageConnection(spec.name, spec.paths, fps, partial(self._tell, "damaged"))
+        return VideoConnection(_request(spec, config, self._hardware, self.mask, self._tell))
+
+    def follow(self, first: Connection | None = None) -> Source:
+        """Live, with reconnects; `first` is a connection that is open already."""
+        ready = [] if first is None else [first]
+        live = LiveSource(
+            self.spec.name,
+            lambda: ready.pop() if ready else self.connect(),
+            self.config,
+            self.clock,
+            self.on_event,
+            schedule=self.schedule,
+            is_over=_has_an_end,
+        )
+        return live.start(self.stopped)
+
+    def play(self, connection: Connection) -> Source:
+        """As a file."""
+        name, config, clock, on_event = self.spec.name, self.config, self.clock, self.on_event
+        if not config.realtime:
+            return OrderedSource(name, connection, config, clock, on_event)
         paced = PacedConnection(connection, config.fallback_fps, config.pts_jump_s)
-        played = LiveSource(parsed.name, lambda: paced, config, clock, on_event, paced=True)
-        return played.start(stopped)
-    return OrderedSource(parsed.name, connection, config, clock, on_event)
+        live = LiveSource(name, lambda: paced, config, clock, on_event, paced=True)
+        return live.start(self.stopped)
+
+    @cached_property
+    def _hardware(self) -> str | None:
+        if self.config.hwaccel == "none":
+            return None
+        device = hardware_device()
+        found = f"decoding on {device}" if device else "no hardware decoder here: software"
+        self._tell("decoder", found)
+        return device
+
+    def _tell(self, kind: str, message: str) -> None:
+        self.on_event(Event(kind, message, self.clock.now_ns()))
 
 
-def _teller(clock: Clock, on_event: Callable[[Event], None]) -> Callable[[str, str], None]:
-    def tell(kind: str, message: str) -> None:
-        on_event(Event(kind, message, clock.now_ns()))
-
-    return tell
+def _has_an_end(connection: Connection) -> bool:
+    return isinstance(connection, VideoConnection) and not connection.live
 
 
 def _request(
@@ -80,38 +130,38 @@ def _request(
     masker: Masker,
     tell: Callable[[str, str], None],
 ) -> VideoRequest:
-    live = spec.kind is not Kind.FILE
-    scheme = spec.location.partition("://")[0].lower() if "://" in spec.location else ""
-    remote = live or scheme in WEB_SCHEMES
+    web = spec.kind is Kind.WEB
+    live = spec.kind in {Kind.CAMERA, Kind.STREAM}
+    # A file has time: a server that is slow for a moment is worth more patience than a camera.
+    patience_s = config.connect_timeout_s if web else config.stall_s + _READ_GRACE_S
     return VideoRequest(
         location=spec.location,
         name=spec.name,
-        live=live,
+        live=None if web else live,
         mask=masker,
         tell=tell,
         format="v4l2" if spec.kind is Kind.CAMERA else None,
-        options=_options(scheme, config) if live else {},
-        open_timeout_s=config.connect_timeout_s if remote else None,
-        read_timeout_s=config.stall_s + _READ_GRACE_S if remote else None,
+        options=_options(spec, config),
+        open_timeout_s=config.connect_timeout_s if live or web else None,
+        read_timeout_s=patience_s if live or web else None,
+        fps=config.fps,
         hardware=hardware,
     )
 
 
-def _options(scheme: str, config: SourceConfig) -> dict[str, str]:
-    """FFmpeg's options for a live stream: begin soon, hold nothing back.
+def _options(spec: SourceSpec, config: SourceConfig) -> Mapping[str, str]:
+    """FFmpeg's options: of a live stream begin soon and hold nothing back, of a film on the web
+    take up a broken connection where it broke.
 
     Not `fflags=nobuffer`: it throws away the packets looked at while opening, and with them the
     key picture, so that nothing can be shown before the next one.
     """
+    if spec.kind in {Kind.FILE, Kind.IMAGES}:
+        return {}
+    if spec.kind is Kind.WEB:
+        # A connection that is to be kept tells apart the end of the chunks and a break.
+        return {"reconnect": "1", "multiple_requests": "1"}
     options = {"fpsprobesize": "0", "flags": "low_delay"}
-    if scheme in {"rtsp", "rtsps"}:
+    if spec.location.lower().startswith(("rtsp://", "rtsps://")):
         options["rtsp_transport"] = config.rtsp_transport
     return options
-
-
-def _hardware(config: SourceConfig, tell: Callable[[str, str], None]) -> str | None:
-    if config.hwaccel == "none":
-        return None
-    device = hardware_device()
-    tell("decoder", f"decoding on {device}" if device else "no hardware decoder here: software")
-    return device

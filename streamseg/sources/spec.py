@@ -16,7 +16,6 @@ from streamseg.sources.masking import legible
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 LIVE_SCHEMES = frozenset({"rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
 WEB_SCHEMES = frozenset({"http", "https"})
 
@@ -31,6 +30,7 @@ class Kind(StrEnum):
     IMAGES = "images"
     CAMERA = "camera"
     STREAM = "stream"
+    WEB = "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class SourceSpec:
     """What a spec asks for.
 
     Attributes:
-        kind: What it is made of. A web address whose path ends like a video file is a FILE.
+        kind: What it is made of. Of what lies on the WEB only opening it tells whether it is a file
+            or goes on for ever.
         location: What the decoder opens: a path, a device or a URL, password included.
         paths: The pictures of IMAGES in order, else empty.
         name: For people; holds no password.
@@ -100,8 +101,7 @@ def _parse_url(spec: str, scheme: str) -> SourceSpec:
         raise SourceSpecError(f"unknown kind of URL {scheme}:// in {legible(spec)}; known: {known}")
     if not url.netloc:
         raise SourceSpecError(f"{legible(spec)} names no host: expected {scheme}://HOST/PATH")
-    video_file = scheme in WEB_SCHEMES and PurePath(url.path).suffix.lower() in VIDEO_SUFFIXES
-    return SourceSpec(Kind.FILE if video_file else Kind.STREAM, spec, legible(spec))
+    return SourceSpec(Kind.WEB if scheme in WEB_SCHEMES else Kind.STREAM, spec, legible(spec))
 
 
 def _parse_camera(spec: str) -> SourceSpec:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import av
 import numpy as np
 from av.codec.hwaccel import HWAccel
+from av.container import Flags as ContainerFlags
+from av.container import InputContainer
 from av.error import ExitError, FFmpegError, InvalidDataError
+from av.format import ContainerFormat, Flags
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -20,9 +24,14 @@ from av.video.stream import VideoStream
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
+from streamseg.sources.finite import Packets, has_length, promises_an_end
+from streamseg.sources.stamps import Stamps
 
 _FAILURES = (FFmpegError, OSError, RuntimeError, ValueError)
 _FASTEST_FPS = 1000  # FFmpeg shows the clock's rate where it knows no better
+_INVENTED_STAMPS = cast(int, ContainerFlags.gen_pts.value)
+_NO_STAMPS = cast(int, Flags.no_timestamps.value)
+_MAY_BE_JOINED = cast(int, Flags.ts_discont.value)
 _SHORT_S = 0.5  # a file that ends this much before the end it promises has been cut off
 
 
@@ -33,10 +42,12 @@ class VideoRequest:
     Attributes:
         location: Path, device or URL as FFmpeg takes it; may hold a password.
         name: For people; holds no password.
-        live: Decode for least delay, and take the end of the stream for a fault.
+        live: Decode for least delay, and take the end of the stream for a fault. None leaves it
+            to what is found there: what has an end is a file.
         format: FFmpeg's name of the input format, None to let it guess.
         options: FFmpeg's own.
         open_timeout_s, read_timeout_s: None waits for ever.
+        fps: Pictures per second of a stream without time stamps, whatever it says.
         hardware: Device to decode on, None for software.
         mask: Takes secrets out of FFmpeg's words.
         tell: Called with a kind and a message when something is worth an event.
@@ -44,18 +55,23 @@ class VideoRequest:
 
     location: str
     name: str
-    live: bool
+    live: bool | None
     mask: Callable[[str], str]
     tell: Callable[[str, str], None]
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     open_timeout_s: float | None = None
     read_timeout_s: float | None = None
+    fps: float | None = None
     hardware: str | None = None
 
 
 class VideoConnection:
-    """One open video. Packets that do not decode are left out; hardware falls back to software."""
+    """One open video. Packets that do not decode are left out; hardware falls back to software.
+
+    Attributes:
+        live: It has no end that is known of.
+    """
 
     def __init__(self, request: VideoRequest) -> None:
         """Open it; of a file decode the first picture too, so that what is no video fails here.
@@ -71,7 +87,7 @@ class VideoConnection:
         self._first: Picture | None = None
         self._open(request.hardware)
         try:
-            while not request.live and self._first is None:
+            while not self.live and self._first is None:
                 self._first = self._next()
         except BaseException:
             self.close()
@@ -87,8 +103,13 @@ class VideoConnection:
 
     @property
     def fps(self) -> float | None:
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(rate) if rate and rate < _FASTEST_FPS else None
+        stream = self._stream
+        own = stream.codec_context.framerate  # as the pictures' own headers say
+        if self._stampless:  # whatever rate the container has is FFmpeg's guess
+            rates = [self._request.fps, own]
+        else:
+            rates = [stream.average_rate, own, stream.guessed_rate]
+        return next((float(rate) for rate in rates if rate and rate < _FASTEST_FPS), None)
 
     @property
     def frame_count(self) -> int | None:
@@ -107,12 +128,27 @@ class VideoConnection:
 
     def _open(self, hardware: str | None) -> None:
         request = self._request
+        self._container = self._contact(request.format, hardware)
+        if request.live is None and self._container.format.name == "image2":
+            self._open_image(hardware)
+        self._has_length = has_length(self._container)
+        self._stampless = _stampless(self._container.format)
+        self._stamps = Stamps()
+        self._stream = self._video_stream()
+        self.live = self._begin()
+        # Frame threads hold back one picture each: more speed for a file, delay for a camera.
+        self._stream.thread_type = "SLICE" if self.live else "AUTO"
+        self._hardware = hardware if self._stream.codec_context.is_hwaccel else None
+        self._pictures = self._decode_all()
+
+    def _contact(self, format: str | None, hardware: str | None) -> InputContainer:
+        request = self._request
         begun_s = time.monotonic()
         try:
-            self._container = av.open(
+            return av.open(
                 request.location,
                 "r",
-                format=request.format,
+                format=format,
                 options=dict(request.options),
                 timeout=(request.open_timeout_s, request.read_timeout_s),
                 hwaccel=HWAccel(hardware, allow_software_fallback=True) if hardware else None,
@@ -123,11 +159,24 @@ class VideoConnection:
             if limit_s is not None and time.monotonic() - begun_s >= limit_s:
                 why = f"no answer within {limit_s:g} s"  # FFmpeg's words tell where it was cut off
             raise SourceError(f"cannot open {request.name}: {why}") from None
-        self._stream = self._video_stream()
-        # Frame threads hold back one picture each: more speed for a file, delay for a camera.
-        self._stream.thread_type = "SLICE" if request.live else "AUTO"
-        self._hardware = hardware if self._stream.codec_context.is_hwaccel else None
-        self._pictures = self._decode_all()
+
+    def _open_image(self, hardware: str | None) -> None:
+        """An image without a length, which FFmpeg's reader of image files cannot read."""
+        if not has_length(self._container):
+            self._container.close()
+            self._container = self._contact("image2pipe", hardware)
+
+    def _begin(self) -> bool:
+        """Begin to read; True when what comes has no end that is known of."""
+        live = self._request.live
+        if live is None:
+            ends = promises_an_end(self._container)
+            live = None if ends is None else not ends
+        # Live, packets of sound are breaths too: a stream with sound alone must not block for ever.
+        chosen = () if live or live is None else (self._stream,)
+        self._container.flags &= ~_INVENTED_STAMPS
+        self._packets = Packets(self._container.demux(*chosen))
+        return not self._packets.show_an_end(self._stream) if live is None else live
 
     def _video_stream(self) -> VideoStream:
         streams = self._container.streams.video
@@ -153,17 +202,37 @@ class VideoConnection:
 
     def _ended(self, problem: str) -> Exception:
         name = self._request.name
-        if self._request.live:
+        if self.live:
             return SourceError(f"{name}: {problem or 'the other side ended the stream'}")
         if not self._frames:
             why = problem or f"{self._damaged} damaged packets"
             return SourceError(f"no picture of {name} can be decoded ({why}); it may be truncated")
         short_s = self._missing_s()
+        if self._request.live is None and (problem or not self._has_length):
+            return self._ended_on_the_web(problem, short_s)
         if problem or short_s > _SHORT_S:
             cut = problem or f"it ends {short_s:.1f} s before the end that it promises"
             self._request.tell("truncated", f"{name} is cut off after {self._frames} frames: {cut}")
         elif self._damaged:
             self._request.tell("damaged", f"{name}: {self._damaged} packets could not be decoded")
+        return StreamEnded()
+
+    def _ended_on_the_web(self, problem: str, short_s: float) -> Exception:
+        """Where nobody said how long it is, the end of the connection is the end of the film."""
+        name, frames = self._request.name, self._frames
+        closed = getattr(self._packets.error, "errno", None) == errno.EIO and not self._has_length
+        if short_s > _SHORT_S or (problem and not closed):
+            why = problem or f"{short_s:.1f} s early"
+            return SourceError(
+                f"{name}: the connection broke after {frames} frames ({why}), and the rest is "
+                "missing: run it again, or fetch the file first"
+            )
+        if self._container.duration is None and frames > 1:
+            self._request.tell(
+                "ended",
+                f"{name} ended after {frames} frames; its server told no length, so whether that "
+                "is all cannot be known",
+            )
         return StreamEnded()
 
     def _missing_s(self) -> float:
@@ -178,21 +247,25 @@ class VideoConnection:
         return end_s - self._end_ns / 1e9
 
     def _decode_all(self) -> Generator[Picture | None, None, None]:
-        # Live, packets of sound are breaths too: a stream with sound alone must not block for ever.
-        chosen = () if self._request.live else (self._stream,)
-        for packet in self._container.demux(*chosen):
-            if packet.stream.index != self._stream.index:
-                yield None
-                continue
-            for frame in self._decode(packet):
-                self._frames += 1
-                yield self._picture(frame)
+        for packet in self._packets:
+            if packet.stream.index == self._stream.index:
+                yield from self._shown(self._decode(packet))
             yield None
+        if self._packets.error is not None:
+            if not self.live:
+                yield from self._shown(self._stream.decode(None))
+            raise self._packets.error
+
+    def _shown(self, frames: Sequence[VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            self._frames += 1
+            frame.pts = None if self._stampless else self._stamps.best(frame.pts, frame.dts)
+            yield self._picture(frame)
 
     def _decode(self, packet: Packet[Stream]) -> list[VideoFrame]:
         # A half packet, as a cut file ends with, would take the whole pictures that other decoder
-        # threads hold down with it.
-        if packet.is_corrupt:
+        # threads hold down with it. In files put together it is a whole one before a seam.
+        if packet.is_corrupt and (self.live or not self._may_be_joined):
             self._damaged += 1
             return []
         try:
@@ -213,8 +286,17 @@ class VideoConnection:
             image = np.rot90(image, frame.rotation // 90)
         return Picture(np.ascontiguousarray(image, dtype=np.uint8), pts_ns)
 
+    @property
+    def _may_be_joined(self) -> bool:
+        return bool(self._container.format.flags & _MAY_BE_JOINED)
+
     def _explain(self, error: Exception) -> str:
         if isinstance(error, ExitError):
             return "no answer for too long"
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return self._request.mask(" ".join(words.split()))
+
+
+def _stampless(container: ContainerFormat) -> bool:
+    """Whether the stamps of such a container are made up: pictures after pictures, no clock."""
+    return bool(container.flags & _NO_STAMPS) or container.name.endswith("pipe")

@@ -129,12 +129,30 @@ def test_a_file_of_zero_frames(tmp_path: Path) -> None:
 
 def test_a_jump_in_time_begins_an_epoch(tmp_path: Path) -> None:
     stamps = [0, 1, 2, 300, 301, 302]
-    path = write_video(tmp_path / "a.mkv", [counted(i) for i in range(6)], pts=stamps)
+    path = write_video(tmp_path / "a.mkv", [counted(3 * i) for i in range(6)], pts=stamps)
     events = Events()
     source = opened(path, events, hwaccel="none")
     assert [frame.epoch for frame in read_all(source)] == [0, 0, 0, 1, 1, 1]
     assert events.kinds == ["epoch"]
     source.close()
+
+
+def test_a_screen_recording_that_holds_still_is_one_epoch(tmp_path: Path) -> None:
+    """Bursts of five frames, three seconds apart, in which something small moves."""
+    images = []
+    for number in range(30):
+        image = np.full((96, 128, 3), 190, np.uint8)
+        image[20:44, 3 * number : 3 * number + 24] = (220, 30, 30)
+        images.append(image)
+    stamps = [number + 75 * (number // 5) for number in range(30)]
+    path = write_video(tmp_path / "a.mp4", images, fps=25, pts=stamps)
+    events = Events()
+    source = opened(path, events, hwaccel="none")
+    frames = read_all(source)
+    source.close()
+    assert [frame.epoch for frame in frames] == [0] * 30
+    assert [round(frame.pts_s * 25) for frame in frames] == stamps
+    assert not events
 
 
 def test_a_rotated_film_stands_upright(tmp_path: Path) -> None:

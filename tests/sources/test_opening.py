@@ -34,7 +34,7 @@ def silent_host() -> Iterator[str]:
 
 def gives_up(spec: str, **config: object) -> None:
     before = set(threading.enumerate())
-    settings = SourceConfig.model_validate({"connect_timeout_s": 3.0, **config})
+    settings = SourceConfig.model_validate({"connect_timeout_s": 1.5, **config})
     begun_s = time.monotonic()
     with pytest.raises(StreamEnded):
         open_source(spec, settings, RealClock(), Events(), after(0.3))

@@ -24,9 +24,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("rtsp://camera/1", Kind.STREAM),
         ("RTSP://camera/1", Kind.STREAM),
         ("udp://0.0.0.0:5000", Kind.STREAM),
-        ("http://camera/mjpeg", Kind.STREAM),
-        ("https://site/live.m3u8", Kind.STREAM),
-        ("https://site/film.MP4?token=abc", Kind.FILE),
+        ("http://camera/mjpeg", Kind.WEB),
+        ("https://site/live.m3u8", Kind.WEB),
+        ("HTTPS://site/film.MP4?token=abc", Kind.WEB),
     ],
 )
 def test_urls(spec: str, kind: Kind) -> None:
