@@ -14,8 +14,8 @@ from streamseg.sources.connection import Connection
 from streamseg.sources.hwaccel import hardware_device
 from streamseg.sources.images import ImageConnection
 from streamseg.sources.live import LiveSource
-from streamseg.sources.masking import Masker
 from streamseg.sources.opening import open_unless
+from streamseg.masking import Masker
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.pacing import PacedConnection
 from streamseg.sources.reconnect import Schedule, short_waits

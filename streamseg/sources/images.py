@@ -10,7 +10,7 @@ import numpy as np
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
-from streamseg.sources.masking import legible
+from streamseg.masking import legible
 from streamseg.types import Image
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
 from streamseg.errors import SourceError, SourceSpecError
-from streamseg.sources.masking import legible
+from streamseg.masking import legible
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

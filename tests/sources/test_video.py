@@ -17,7 +17,7 @@ from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded, open_source
 from streamseg.sources.connection import Picture
-from streamseg.sources.masking import Masker
+from streamseg.masking import Masker
 from streamseg.sources.video import VideoConnection, VideoRequest
 
 
