@@ -6,21 +6,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamseg.config_files import apply_override, explain, read_yaml
 from streamseg.config_files import available as available
 from streamseg.errors import ConfigError
+from streamseg.masking import mask
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
+Real = Annotated[float, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Fraction = Annotated[Real, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[Real, Field(ge=0.0, le=86_400.0)]
+Share = Annotated[Real, Field(ge=0.0, le=10.0)]
+"""Of something's size, added to it."""
+Score = Annotated[Real, Field(ge=1.0, le=10.0)]
+Rate = Annotated[Real, Field(ge=0.01, le=1000.0)]
+Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
+CountOrNone = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Few = Annotated[Whole, Field(ge=1, le=1024)]
+"""Of what is held in memory for each: objects, frames that wait, points."""
+Pixels = Annotated[Whole, Field(ge=1, le=16_384)]
+Bytes = Annotated[Whole, Field(ge=1, le=2**44)]
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("expected text without NUL characters")
+    return text
+
+
+Words = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
+"""A name, a path, or a sentence for people."""
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, and closed to unknown keys."""
+    """Base of every section: frozen, closed to unknown keys; its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceConfig(Section):
@@ -40,7 +62,7 @@ class SourceConfig(Section):
     hwaccel: Literal["auto", "none"] = Field(
         "auto", description="Hardware decode where the machine has it."
     )
-    decode_ahead: Count = Field(4, description="Frames that a file source decodes ahead.")
+    decode_ahead: Few = Field(4, description="Frames that a file source decodes ahead.")
     pts_jump_s: Seconds = Field(
         2.0,
         description="A step in time, forward or back, beyond which a new epoch begins; in a file "
@@ -51,7 +73,7 @@ class SourceConfig(Section):
         gt=0,
         description="Rate of what carries no time stamps (raw streams, images), whatever it says.",
     )
-    fallback_fps: float = Field(25.0, gt=0, description="For sources that do not say.")
+    fallback_fps: Rate = Field(25.0, description="For sources that do not say.")
 
 
 class BufferConfig(Section):
@@ -59,14 +81,14 @@ class BufferConfig(Section):
 
     seconds: Seconds = 4.0
     max_frames: Count = 160
-    max_bytes: Count = 512 * 1024 * 1024
+    max_bytes: Bytes = 512 * 1024 * 1024
 
 
 class DifficultyConfig(Section):
     """VideoSeg-R1's five dimensions; easy queries are grounded without a chain of thought."""
 
-    tau_easy: float = Field(3.5, ge=1, le=10)
-    tau_hard: float = Field(6.5, ge=1, le=10)
+    tau_easy: Score = 3.5
+    tau_hard: Score = 6.5
     tokens_at_1: Count = Field(16, description="Reasoning budget L(D) at D = 1.")
     tokens_at_10: Count = Field(128, description="Reasoning budget L(D) at D = 10; linear between.")
 
@@ -100,9 +122,9 @@ class SamplerConfig(Section):
 
     segment_s: Seconds = Field(1.0, description="Longest key segment taken from the ring.")
     segment_frames: Count = Field(6, description="Frames of the key segment shown to the reasoner.")
-    reference_frames: int = Field(2, ge=0, description="Frames from the whole ring, for context.")
-    warmup_frames: int = Field(
-        6, ge=0, description="Frames to see before the first request, so that motion can be judged."
+    reference_frames: CountOrNone = Field(2, description="Frames from the whole ring, for context.")
+    warmup_frames: CountOrNone = Field(
+        6, description="Frames to see before the first request, so that motion can be judged."
     )
 
 
@@ -112,8 +134,8 @@ class ReasoningConfig(Section):
     backend: Literal["attribute"] = "attribute"
     deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
     delay_s: Seconds = Field(0.0, description="Added to every answer, to try a slow reasoner.")
-    max_query_chars: Count = 1000
-    max_targets: Count = 16
+    max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
+    max_targets: Few = 16
     crash_limit: Count = Field(5, description="Crashes within crash_window_s that mean degraded.")
     crash_window_s: Seconds = 60.0
     degraded_retry_s: Seconds = Field(60.0, description="Wait before a degraded worker is tried.")
@@ -125,12 +147,14 @@ class ReasoningConfig(Section):
 class GrabCutConfig(Section):
     """GrabCut on a bounded crop (OpenCV)."""
 
-    max_side: Count = Field(320, description="Longest side of the crop that is cut, in pixels.")
-    min_side: Count = Field(160, description="A smaller crop is enlarged to this, at most 3 times.")
-    margin: float = Field(0.35, ge=0, description="Crop margin around the box, in box sizes.")
-    iterations: Count = 4
+    max_side: Pixels = Field(320, description="Longest side of the crop that is cut, in pixels.")
+    min_side: Pixels = Field(
+        160, description="A smaller crop is enlarged to this, at most 3 times."
+    )
+    margin: Share = Field(0.35, description="Crop margin around the box, in box sizes.")
+    iterations: Few = 4
     good_score: Fraction = Field(0.9, description="A cut this good needs no second start.")
-    seed: int = 0
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 0
 
 
 EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
@@ -142,21 +166,32 @@ class EngineConfig(Section):
     family: EngineFamily = "torch"
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     fallback: tuple[EngineFamily, ...] = Field(
-        (), description="Families to try in turn where `family` cannot run; none: it is an error."
+        (),
+        max_length=4,
+        description="Families to try in turn where `family` cannot run; none: it is an error.",
     )
-    folder: str = Field(
+    folder: Words = Field(
         "", description="Of `streamseg export`; empty: exported on first use, into the cache."
     )
-    objects: tuple[Count, ...] = Field(
-        (1, 2, 4, 8, 16), description="Counts of objects to have engines for; others are padded."
+    objects: tuple[Few, ...] = Field(
+        (1, 2, 4, 8, 16),
+        max_length=32,
+        description="Counts of objects to have engines for; others are padded.",
     )
-    capacity: Count = Field(4096, description="Memory elements that an exported readout holds.")
-    aspect: float = Field(
-        16 / 9, gt=0, description="Width over height of the pictures that `export` prepares for."
+    capacity: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
+        4096, description="Memory elements that an exported readout holds."
     )
-    threads: int = Field(0, ge=0, description="ONNX Runtime's, on the CPU; 0: one per core.")
+    aspect: Real = Field(
+        16 / 9,
+        ge=0.01,
+        le=100.0,
+        description="Width over height of the pictures that `export` prepares for.",
+    )
+    threads: Annotated[Whole, Field(ge=0, le=1024)] = Field(
+        0, description="ONNX Runtime's, on the CPU; 0: one per core."
+    )
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
-        ("cpu",), min_length=1, description="ONNX Runtime's, in order of preference."
+        ("cpu",), min_length=1, max_length=3, description="ONNX Runtime's, in order of preference."
     )
     channels_last: bool = Field(False, description="torch: pictures channel by channel.")
     packed: bool = Field(
@@ -229,7 +264,7 @@ _HEEDED_BY: dict[str, frozenset[EngineFamily]] = {
 class NetworkSection(Section):
     """A network on a device."""
 
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    device: Words = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     engine: EngineConfig = EngineConfig()
 
     @model_validator(mode="after")
@@ -244,15 +279,14 @@ class NetworkSection(Section):
 class Sam2Config(NetworkSection):
     """SAM2's image predictor on keyframes."""
 
-    checkpoint: str = Field(
+    checkpoint: Words = Field(
         "sam2.1-hiera-tiny", description="A name of `streamseg models`, or a path."
     )
-    points: Count = Field(
+    points: Few = Field(
         8, description="Points beside its box that an exported prompt has room for."
     )
-    box_margin: float | None = Field(
+    box_margin: Share | None = Field(
         None,
-        ge=0,
         description="Cut masks at the box grown by this share of its size on each side; none: not.",
     )
 
@@ -268,17 +302,17 @@ class SegmentationConfig(Section):
 class FlowConfig(Section):
     """Optical flow carries the mask; colours re-cut its edge (OpenCV)."""
 
-    max_side: Count = Field(640, description="Longest side of the working picture, in pixels.")
-    flow_side: Count = Field(320, description="Longest side of the flow's picture, in pixels.")
+    max_side: Pixels = Field(640, description="Longest side of the working picture, in pixels.")
+    flow_side: Pixels = Field(320, description="Longest side of the flow's picture, in pixels.")
     recut_every: Count = Field(1, description="The edge is re-cut every n-th step.")
-    band: Count = Field(6, description="Half width of the band that is re-cut, in working pixels.")
+    band: Pixels = Field(6, description="Half width of the band that is re-cut, in working pixels.")
 
 
 class MemoryConfig(Section):
     """XMem's memory, by the paper's names (XMem, section 3.2 to 3.4)."""
 
     mem_every: Count = Field(5, description="Working memory takes every r-th frame.")
-    deep_update_every: int = Field(
+    deep_update_every: Annotated[Whole, Field(ge=-1_000_000, le=1_000_000)] = Field(
         -1, description="Sensory deep update every n-th frame; negative: with mem_every."
     )
     enable_long_term: bool = True
@@ -287,7 +321,7 @@ class MemoryConfig(Section):
     min_mid_term_frames: Count = Field(5, description="T_min kept at consolidation.")
     num_prototypes: Count = 128
     max_long_term_elements: Count = 10000
-    max_bytes: Count = Field(1024 * 1024 * 1024, description="Hard cap over all three stores.")
+    max_bytes: Bytes = Field(1024 * 1024 * 1024, description="Hard cap over all three stores.")
     share_first_frame: bool = Field(
         True,
         description="As the original: the first values of an object given later move under the "
@@ -298,11 +332,13 @@ class MemoryConfig(Section):
 class WindowsConfig(Section):
     """Decoding many small objects only where each can be, in cells of 16 × 16 working pixels."""
 
-    from_objects: int = Field(
-        4, ge=0, description="Fewer objects are decoded over the whole picture; 0: any number."
+    from_objects: CountOrNone = Field(
+        4, description="Fewer objects are decoded over the whole picture; 0: any number."
     )
-    high: int = Field(16, ge=10, description="A window's height; 4 cells on each side are margin.")
-    wide: int = Field(16, ge=10, description="A window's width, likewise.")
+    high: Whole = Field(
+        16, ge=10, le=1024, description="A window's height; 4 cells on each side are margin."
+    )
+    wide: Whole = Field(16, ge=10, le=1024, description="A window's width, likewise.")
     whole_every: Count = Field(
         16, description="Every object is decoded whole once in so many frames, and when it is new."
     )
@@ -311,8 +347,8 @@ class WindowsConfig(Section):
 class XMemConfig(NetworkSection):
     """XMem on every frame."""
 
-    checkpoint: str = Field("xmem", description="A name of `streamseg models`, or a path.")
-    height: Count = Field(480, description="Shorter side of the working picture, in pixels.")
+    checkpoint: Words = Field("xmem", description="A name of `streamseg models`, or a path.")
+    height: Pixels = Field(480, description="Shorter side of the working picture, in pixels.")
     keep_features: Literal["none", "float16", "float32"] = Field(
         "float16",
         description="How a buffered frame's features are kept for a replay; 480x864 takes 27 MB "
@@ -325,7 +361,7 @@ class XMemConfig(NetworkSection):
 class Sam2PropagationConfig(NetworkSection):
     """SAM2's video network on every frame."""
 
-    checkpoint: str = Field(
+    checkpoint: Words = Field(
         "sam2.1-hiera-tiny", description="A name of `streamseg models`, or a path."
     )
     keep_features: Literal["none", "float16", "float32"] = Field(
@@ -333,21 +369,20 @@ class Sam2PropagationConfig(NetworkSection):
         description="How a buffered frame's features are kept for a replay; 8 MB a frame in "
         "float16, within buffer.max_bytes.",
     )
-    bank_frames: tuple[Count, ...] = Field(
+    bank_frames: tuple[Few, ...] = Field(
         (1, 2, 4, 7),
         min_length=1,
+        max_length=32,
         description="Fills of the memory bank to have engines for; the last is the network's own.",
     )
-    memories: int = Field(
+    memories: CountOrNone = Field(
         0,
-        ge=0,
         description="Memories that all objects together attend to on a frame: each has the one "
         "given and its latest, two at least; 0: all of everyone's. 32 hold sixteen objects to some "
         "five times one, and leave four whole.",
     )
-    query_rows: int = Field(
+    query_rows: CountOrNone = Field(
         512,
-        ge=0,
         description="Queries compared with the memory at a time; 0: all, 470 MB an object at "
         "1024² in float16, for a GPU.",
     )
@@ -375,7 +410,7 @@ class TracksConfig(Section):
     retire_after_misses: Count = Field(
         2, description="Groundings in a row that do not confirm a visible track before it ends."
     )
-    max_tracks: Count = 16
+    max_tracks: Few = 16
     forget_lost_s: Seconds = Field(300.0, description="A track lost this long is forgotten.")
 
 
@@ -392,22 +427,24 @@ class SinksConfig(Section):
     masks: bool = Field(True, description="Write masks.jsonl, a line a frame.")
     overlay: bool = Field(True, description="Write overlay.mp4, for people.")
     images: bool = Field(False, description="Write masks/000012.png, index pictures.")
-    queue_frames: Count = Field(
+    queue_frames: Few = Field(
         16, description="Results a sink may fall behind; then live drops for it, a file waits."
     )
     close_s: Seconds = Field(10.0, description="How long sinks may take to catch up, then finish.")
-    overlay_max_side: int = Field(960, ge=64, description="Longest side of the overlay, in pixels.")
-    overlay_crf: int = Field(23, ge=0, le=51, description="x264's quality: lower is finer.")
-    overlay_timeline_s: float = Field(
-        20.0, gt=0, description="How far back the overlay's timeline reaches."
+    overlay_max_side: Whole = Field(
+        960, ge=64, le=16_384, description="Longest side of the overlay, in pixels."
+    )
+    overlay_crf: Whole = Field(23, ge=0, le=51, description="x264's quality: lower is finer.")
+    overlay_timeline_s: Real = Field(
+        20.0, ge=0.1, le=86_400.0, description="How far back the overlay's timeline reaches."
     )
 
 
 class Config(Section):
     """The whole configuration."""
 
-    name: str = "classical"
-    description: str = ""
+    name: Words = "classical"
+    description: Words = ""
     source: SourceConfig = SourceConfig()
     buffer: BufferConfig = BufferConfig()
     difficulty: DifficultyConfig = DifficultyConfig()
@@ -442,4 +479,4 @@ def parse(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(explain(error, Config))) from None
+        raise ConfigError(mask("; ".join(explain(error, Config)))) from None

@@ -9,10 +9,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamseg.errors import ConfigError
+from streamseg.masking import legible, mask
+from streamseg.paths import trouble_with_path
+from streamseg.yaml_text import MAX_CHARS, YamlTextError, read_plain
+
+_LONGEST_SHOWN = 80
+_MOST_MISTAKES = 8
+_MAX_KEY_PARTS = 8
+_LONG_INT_BITS = 256
 
 
 def available() -> list[str]:
@@ -27,32 +34,21 @@ def read_yaml(name_or_path: str) -> dict[str, Any]:
     """The values of a shipped config by name, or of any YAML file by path.
 
     Raises:
-        ConfigError: No such config, or a file that is not YAML or holds no mapping.
+        ConfigError: No such config, or a file that is not YAML, holds no mapping, or is too much.
     """
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read config {path}: {error}") from None
-    elif name_or_path in available():
+    if name_or_path in available():
         text = (resources.files("streamseg.configs") / f"{name_or_path}.yaml").read_text("utf-8")
     else:
-        raise ConfigError(
-            f"no config named {name_or_path!r}{_nearest(name_or_path, available())}; "
-            f"there are: {', '.join(available())}, or give the path of a .yaml file"
-        )
+        text = _read_file(name_or_path)
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{name_or_path} is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+        values = read_plain(text)
+    except YamlTextError as error:
+        raise ConfigError(f"{legible(name_or_path)} is not valid YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{name_or_path}: expected a mapping at the top, got {type(values).__name__}"
+            f"{legible(name_or_path)}: expected a mapping at the top, got {type(values).__name__}"
         )
     return values
 
@@ -64,41 +60,93 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         ConfigError: It is none, or the key leads through a value.
     """
     key, equals, text = override.partition("=")
+    told = f"--set {_brief(override)}"
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as trigger.cooldown_s=1.0")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
+        raise ConfigError(f"{told}: expected KEY=VALUE, such as trigger.cooldown_s=1.0")
     *parents, leaf = key.strip().split(".")
+    if len(parents) >= _MAX_KEY_PARTS:
+        raise ConfigError(
+            f"{told}: expected a key of at most {_MAX_KEY_PARTS} parts, got {len(parents) + 1}"
+        )
+    try:
+        value = read_plain(text)
+    except YamlTextError as error:
+        raise ConfigError(f"{told}: {_brief(text)} is not a YAML value: {error}") from None
     place = values
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
+            raise ConfigError(f"{told}: {_brief(parent)} is a value, not a section")
     place[leaf] = value
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
     """What is wrong, a line each: the key, what was expected, what came, the nearest key."""
-    for item in error.errors():
+    items = error.errors()
+    for item in items[:_MOST_MISTAKES]:
         where = [str(part) for part in item["loc"]]
+        key = ".".join(_shortened(part) for part in where)
         if item["type"] == "extra_forbidden":
             known = list(_fields_at(root, where[:-1]))
             yield (
-                f"unknown config key {'.'.join(where)!r}{_nearest(where[-1], known)}; "
+                f"unknown config key {_brief(key)}{_nearest(where[-1], known)}; "
                 f"known here: {', '.join(known)}"
             )
         elif item["type"] == "value_error":  # settings that do not go together say it themselves
-            yield f"config {'.'.join(where)}: {item['ctx']['error']}"
+            yield f"config {key}: {item['ctx']['error']}"
         else:
-            got = json.dumps(item["input"], default=str)[:80]
-            yield f"config {'.'.join(where)}: {item['msg'].lower()}, got {got}"
+            said = item["msg"].replace("Input should", "should", 1).lower()
+            yield f"config {key}: {said}, got {_written(item['input'])}"
+    if len(items) > _MOST_MISTAKES:
+        yield f"and {len(items) - _MOST_MISTAKES} more mistakes"
+
+
+def _read_file(name_or_path: str) -> str:
+    if trouble := trouble_with_path(name_or_path):
+        raise ConfigError(f"cannot read config: {trouble}")
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"} and not path.is_file():
+        names = available()
+        raise ConfigError(
+            f"no config named {_brief(legible(name_or_path))}{_nearest(name_or_path, names)}; "
+            f"there are: {', '.join(names)}, or give the path of a .yaml file"
+        )
+    shown = legible(name_or_path)
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"cannot read config {shown}: expected a file, got something else")
+        with path.open(encoding="utf-8") as file:
+            return file.read(MAX_CHARS + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read config {shown}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read config {shown}: it is not UTF-8: {error.reason}") from None
+
+
+def _written(value: object) -> str:
+    """A value as it came, its beginning; one that cannot be written out says so itself."""
+    if isinstance(value, int) and value.bit_length() > _LONG_INT_BITS:
+        return f"a whole number of {value.bit_length()} bits"
+    try:
+        return _shortened(json.dumps(value, default=str))
+    except ValueError:
+        return f"a {type(value).__name__} that cannot be shown"
+
+
+def _brief(text: str) -> str:
+    return repr(mask(_shortened(text)))
+
+
+def _shortened(text: str) -> str:
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: _LONGEST_SHOWN + 1])
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _fields_at(root: type[BaseModel], where: Sequence[str]) -> Iterator[str]:
     model = root
     for part in where:
+        if part not in model.model_fields:
+            return
         inner = model.model_fields[part].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return
@@ -107,5 +155,5 @@ def _fields_at(root: type[BaseModel], where: Sequence[str]) -> Iterator[str]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:_LONGEST_SHOWN], known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -20,7 +20,7 @@ HOMES = {
 }
 
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
-COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines"}
+COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines", "masking", "paths"}
 STAGE_EXTRAS = {
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},

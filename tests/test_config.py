@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,128 @@ def test_only_a_bare_network_is_plain() -> None:
         assert not config.EngineConfig.model_validate({name: True}).is_plain
     assert not config.EngineConfig(precision="bf16").is_plain
     assert not config.EngineConfig(family="onnxruntime").is_plain
+
+
+def numbers(model: type[BaseModel], inside: str = "") -> list[tuple[str, object]]:
+    """Every field of the config that takes a number, and whether in a list, by its dotted key."""
+    found: list[tuple[str, object]] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += numbers(kind, f"{inside}{name}.")
+        elif "int" in str(kind) or "float" in str(kind):
+            found.append((f"{inside}{name}", "tuple" in str(kind)))
+    return found
+
+
+NUMBERS = numbers(config.Config)
+
+
+def nested(key: str, value: object) -> dict[str, object]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def test_the_walk_finds_the_numbers() -> None:
+    keys = {key for key, _ in NUMBERS}
+    assert {"source.stall_s", "buffer.max_bytes", "propagation.xmem.engine.objects"} <= keys
+    assert len(keys) > 90
+
+
+IMPOSSIBLE = (
+    *(float("inf"), float("-inf"), float("nan"), 1e300, -1e300, 10**400, -(10**400), 2**63),
+    *(-(2**40), True, "3", "soon", [], {}),
+)
+
+
+@pytest.mark.parametrize(("key", "listed"), NUMBERS)
+def test_a_number_that_cannot_be_is_refused_by_its_name(key: str, listed: bool) -> None:
+    for value in IMPOSSIBLE:
+        with pytest.raises(ConfigError, match=rf"config {key}[.0-9]*: .*got ") as told:
+            config.parse(nested(key, [value] if listed else value))
+        assert "\n" not in str(told.value)
+        assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trigger.cooldown_s=.inf",
+        "trigger.cooldown_s=1e300",
+        f"buffer.max_frames={10**390}",
+        f"trigger.cooldown_s={'9' * 5000}",
+        "trigger.cooldown_s=1:61:1e9",
+    ],
+)
+def test_an_override_out_of_range_is_refused_by_name(override: str) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0]) as told:
+        config.load("classical", [override])
+    assert len(str(told.value)) < 400
+
+
+def test_a_number_may_be_written_as_people_do() -> None:
+    assert config.load("classical", ["trigger.cooldown_s=1e-3"]).trigger.cooldown_s == 0.001
+    assert config.load("classical", ["trigger.cooldown_s=2"]).trigger.cooldown_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("a." * 5000 + "b=1", "a key of at most 8 parts"),
+        ("k" * 100_000 + "=1", "unknown config key 'kkk"),
+        ("trigger=" + "[" * 30_000, "levels of nesting"),
+        ("trigger.cooldown_s={a: 1, a: 2}", "stands there twice"),
+        ("trigger={1: 2}", "config trigger.1: keys should be strings"),
+        ('segmentation.sam2.checkpoint="a\\0b"', "without NUL characters"),
+        (f"segmentation.sam2.checkpoint={'a' * 5000}", "at most 4096 characters"),
+        ("a\nb=1", "unknown config key 'a b'"),
+    ],
+)
+def test_an_override_that_is_too_much_is_refused(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as told:
+        config.load("classical", [override])
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 500
+
+
+def test_a_thousand_mistakes_are_one_short_line() -> None:
+    with pytest.raises(ConfigError, match="and 992 more mistakes") as told:
+        config.parse({f"key{index}": 1 for index in range(1000)})
+    assert len(str(told.value)) < 3000
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("a\0b.yaml", "NUL"),
+        ("x" * 5000 + ".yaml", "less than 4096 bytes"),
+        ("x" * 300 + ".yaml", "names of at most 255"),
+        ("", "an empty one"),
+        ("/dev/null.d/x.yaml", "Not a directory|No such file"),
+        ("https://bob:hunter2@host/c?key=hunter2", r"https://\*\*\*@host/c\?\*\*\*"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(path: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as told:
+        config.load(path)
+    assert "hunter2" not in str(told.value)
+    assert len(str(told.value)) < 700
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match="expected a file"):
+        config.load(tmp_path / "pipe.yaml")
+    (tmp_path / "endless.yaml").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="expected a file"):
+        config.load(tmp_path / "endless.yaml")
+
+
+def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "huge.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**33)  # 8 GiB of nothing, on no disk
+    with pytest.raises(ConfigError, match="at most 32768 characters"):
+        config.load(path)

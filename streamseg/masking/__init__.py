@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from streamseg.masking.pieces import MASK, Piece, shown
@@ -20,6 +21,7 @@ __all__ = ["MASK", "Masker", "legible", "mask"]
 _LONGEST_NAME, _END = 300, 40
 _LONGEST_LINE = 10_000
 _SHORTEST, _ANYWHERE = 2, 4  # shorter secrets occur in ordinary words by chance
+_MOST_COLONS = 4
 _LONG = 8  # a shorter value of an environment's "token" is a switch
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]{2,}:[/\\]+\S*")
@@ -39,7 +41,7 @@ _HEADER = re.compile(
 )
 _PIPELINE = re.compile(r"gst:|.*\s!\s|[a-z][\w\-]*\s+[\w:\-]+\s*=", re.IGNORECASE | re.DOTALL)
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)(?:KEY|PW|PWD)$", re.IGNORECASE)
-_PARTS = re.compile(r"[^\s&;#?/,\"'()=:@!]+=|[\s&;#?/,\"'()=:@!]+")
+_BETWEEN_PARTS = re.compile(r"[\s&;#?/,\"'():@!]+")
 
 
 def mask(text: str) -> str:
@@ -101,13 +103,20 @@ def _masked_url(found: re.Match[str]) -> str:
 
 
 def _environment() -> frozenset[str]:
-    """What the environment lets in with: tokens by their names, passwords of proxies."""
-    pieces = []
+    """What the environment lets in with: passwords of proxies, tokens by their names."""
+    values = []
     for name, value in os.environ.items():
-        if "@" in value and is_url(value):
-            pieces += url_pieces(value)
-        elif len(value) >= _LONG and value[0] != "/" and _SECRET_NAME.search(name):
-            pieces.append(Piece(value, hidden=True))
+        url = "@" in value and is_url(value)
+        if url or (len(value) >= _LONG and value[0] != "/" and _SECRET_NAME.search(name)):
+            values.append((value, url))
+    return _forms_in(tuple(values))
+
+
+@lru_cache(maxsize=8)
+def _forms_in(values: tuple[tuple[str, bool], ...]) -> frozenset[str]:
+    pieces: list[Piece] = []
+    for value, url in values:
+        pieces += url_pieces(value) if url else [Piece(value, hidden=True)]
     return _forms(pieces)
 
 
@@ -117,7 +126,7 @@ def _forms(pieces: Iterable[Piece]) -> frozenset[str]:
         secret
         for text, hidden in pieces
         if hidden
-        for part in (text, *text.partition(":"), *_PARTS.split(text))
+        for part in _parts(text)
         for secret in (part, unquote(part), unquote_plus(part), part.replace("\\", ""))
     }
     forms = set(secrets)
@@ -127,6 +136,16 @@ def _forms(pieces: Iterable[Piece]) -> frozenset[str]:
         forms |= {repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1]}
     forms |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in forms}
     return frozenset(form for form in forms if len(form) >= _SHORTEST and form != MASK)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """All of a secret, what its colons part, and the values in it."""
+    yield text
+    user, *rest = text.split(":", _MOST_COLONS)
+    yield user
+    yield from (":".join(rest[start:]) for start in range(len(rest)))
+    for part in _BETWEEN_PARTS.split(text):
+        yield part.partition("=")[2] or part
 
 
 def _replaced(text: str, secrets: frozenset[str]) -> str:

@@ -10,6 +10,8 @@ from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
 from streamseg.sources import Source, never
+from streamseg.masking import Masker
+from streamseg.sources import Source
 from streamseg.sources.connection import Connection
 from streamseg.sources.hwaccel import hardware_device
 from streamseg.sources.images import ImageConnection

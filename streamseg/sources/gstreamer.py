@@ -13,6 +13,7 @@ from streamseg.sources.gst_pipeline import GstConnection
 from streamseg.sources.live import LiveSource
 from streamseg.sources.opening import open_unless
 from streamseg.masking import Masker, legible
+from streamseg.sources import Source
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.reconnect import Schedule, short_waits
 from streamseg.types import Event

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from streamseg.errors import SourceError
+from streamseg.masking import legible
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
-from streamseg.masking import legible
 from streamseg.types import Image
 
 

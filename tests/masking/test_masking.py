@@ -159,6 +159,7 @@ def spellings(secret: str) -> set[str]:
 @example("admin", "1?2@34")
 @example("us/er", "pass#@?")
 def test_a_urls_password_never_shows(user: str, password: str) -> None:
+    assume(user[0] not in "/\\")  # one more slash is the URL's
     url = f"rtsp://{user}:{password}@camera.local:554/stream?channel=1"
     around = "cannot open rtsp://***@camera.local:554/stream?***: 401 Unauthorized"
     assume(password not in around)
