@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamseg.errors import CheckpointError, MissingDependencyError
+from streamseg.paths import trouble_with_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,8 @@ def read_state(path: Path, inside: str | None = None) -> dict[str, Tensor]:
         CheckpointError: The file is missing, truncated, holds code, or holds no tensors.
         MissingDependencyError: torch or safetensors is not installed.
     """
+    if trouble := trouble_with_path(path):
+        raise CheckpointError(f"no weights file: {trouble}")
     if not path.is_file():
         raise CheckpointError(f"no weights file {path}: give the path of a file that exists")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
@@ -86,13 +89,12 @@ def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
         raise MissingDependencyError("safetensors", "neural") from None
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a hostile file may fail in any way at all
         raise _damaged(path, error) from None
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamseg.errors import StreamSegError
+from streamseg.cli_complaint import Complaint
+from streamseg.errors import StreamSegError, UsageError
+from streamseg.paths import trouble_with_path
 from streamseg.version import __version__
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from streamseg.sinks import Sink
     from streamseg.types import Event
 
-USAGE_EXIT_CODE = 2
+MOST_FRAMES = 10**12
 PROGRESS_EVENTS = ("grounded", "track_", "decoder")
 """Kinds of event that all goes well with: worth a line on a terminal only."""
 
@@ -60,31 +61,31 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The words after the program's name; the process's own when None.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    sys.exit(_exit_code(words, debug="--debug" in words))
+    sys.exit(_exit_code(words))
 
 
-def _exit_code(words: list[str], debug: bool) -> int:
-    usage_error = _usage_error()
+def _exit_code(words: list[str]) -> int:
+    usage_error, say = _usage_error(), Complaint(words)
     if not words:
         app(["--help"], prog_name="streamseg", standalone_mode=False)
-        return USAGE_EXIT_CODE
+        return UsageError.exit_code
     try:
         code = app(words, prog_name="streamseg", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except typer.Exit as done:
         return done.exit_code
     except usage_error as error:
-        return _say_usage(error)
+        return say.usage(error)
     except StreamSegError as error:
-        return _say(str(error), error.exit_code, debug)
+        return say(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("aborted: what was written so far stays readable", 1, debug)
+        return say("aborted: what was written so far stays readable", 1)
     except BrokenPipeError:
         sys.stderr.close()  # who reads our output has gone: no complaint at exit either
         return 1
     except Exception as error:  # noqa: BLE001  (the last resort: a fault of ours, told as one line)
         fault = f"internal error, {type(error).__name__}: {error}"
-        return _say(f"{fault} (add --debug to see where, and please report it)", 1, debug)
+        return say(f"{fault} (add --debug to see where, and please report it)", 1)
 
 
 def _usage_error() -> type[Exception]:
@@ -93,21 +94,10 @@ def _usage_error() -> type[Exception]:
     return next(base for base in bases if base.__name__ == "UsageError")
 
 
-def _say_usage(error: Any) -> int:
-    where = error.ctx.command_path if error.ctx is not None else "streamseg"
-    _print_error(f"{error.format_message().rstrip('.')}. Try '{where} --help'.", where)
-    return USAGE_EXIT_CODE
-
-
-def _say(message: str, exit_code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    _print_error(message)
-    return exit_code
-
-
-def _print_error(message: str, where: str = "streamseg") -> None:
-    print(f"{where}: {' '.join(message.split())}", file=sys.stderr)
+def _folder(text: str) -> Path:
+    if trouble := trouble_with_path(text):
+        raise UsageError(f"--output: {trouble}")
+    return Path(text)
 
 
 def _show_version(wanted: bool) -> None:
@@ -148,10 +138,17 @@ Overrides = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="DIR", help="Write masks, overlay and summary."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=_folder,
+        help="Write masks, overlay and summary.",
+    ),
 ]
 MaxFrames = Annotated[
-    int | None, typer.Option("--max-frames", metavar="N", min=1, help="Stop after N frames.")
+    int | None,
+    typer.Option("--max-frames", metavar="N", min=1, max=MOST_FRAMES, help="Stop after N frames."),
 ]
 Realtime = Annotated[
     bool, typer.Option("--realtime", help="Play a file at its own pace, as if it were a camera.")
@@ -228,7 +225,14 @@ def list_configs(debug: Debug = False) -> None:
 def export_parts(
     config: ConfigName,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where files and manifest go.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            parser=_folder,
+            help="Where files and manifest go.",
+        ),
     ],
     parts: Annotated[
         list[str] | None,
@@ -242,7 +246,8 @@ def export_parts(
         str, typer.Option(help="Card that TensorRT builds for: sm75 ... sm121, or current.")
     ] = "current",
     clip_frames: Annotated[
-        int, typer.Option(min=0, help="Frames to compare whole pipelines on; 0: do not.")
+        int,
+        typer.Option(min=0, max=100_000, help="Frames to compare whole pipelines on; 0: do not."),
     ] = 60,
     overrides: Overrides = None,
     quiet: Quiet = False,

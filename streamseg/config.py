@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,22 @@ def _without_nul(text: str) -> str:
 
 Words = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
 """A name, a path, or a sentence for people."""
+
+
+def trouble_with_device(name: str) -> str:
+    """Why `name` is no kind of device; "" where it is one, here or not."""
+    if re.fullmatch(r"(?:auto|(?:cpu|cuda|mps)(?::[0-9]{1,2})?)", name):
+        return ""
+    return f"expected a device such as auto, cpu, cuda, cuda:1 or mps, got {name[:60]!r}"
+
+
+def _kind_of_device(name: str) -> str:
+    if trouble := trouble_with_device(name):
+        raise ValueError(trouble)
+    return name
+
+
+Device = Annotated[str, AfterValidator(_kind_of_device)]
 
 
 class Section(BaseModel):
@@ -264,7 +281,7 @@ _HEEDED_BY: dict[str, frozenset[EngineFamily]] = {
 class NetworkSection(Section):
     """A network on a device."""
 
-    device: Words = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     engine: EngineConfig = EngineConfig()
 
     @model_validator(mode="after")

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import IO
 
 from streamseg.errors import CheckpointError, MissingDependencyError, OutputError
+from streamseg.masking import mask
 
 Progress = Callable[[str, int, int | None], None]
 """Told the file's name, the bytes so far, and the bytes in all (None when not announced)."""
 
 TIMEOUT_S = 15.0
 _CHUNK = 1 << 20
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class UnreachableError(Exception):
@@ -57,7 +59,7 @@ def hub_file(repo: str, file: str) -> RemoteFile:
     try:
         answer = get_hf_file_metadata(url, token=False, timeout=TIMEOUT_S)
     except Exception as error:  # noqa: BLE001 - its errors are those of an HTTP library that changes
-        raise UnreachableError(f"{url}: {_one_line(error)}") from None
+        raise UnreachableError(f"{mask(url)}: {_one_line(error)}") from None
     etag = answer.etag or ""
     # Large files carry their SHA-256 as etag, small ones git's SHA-1 of another content.
     sha256 = etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None
@@ -75,7 +77,7 @@ def plain_file(url: str) -> RemoteFile:
     with _open(request) as response:
         nbytes = response.headers.get("Content-Length")
         etag = response.headers.get("ETag") or ""
-    return RemoteFile(url, None, int(nbytes) if nbytes else None, etag)
+    return RemoteFile(url, None, int(nbytes) if _NUMBER.fullmatch(nbytes or "") else None, etag)
 
 
 def fetch_file(source: RemoteFile, path: Path, progress: Progress | None = None) -> str:
@@ -117,8 +119,10 @@ def _continue(source: RemoteFile, name: str, stream: IO[bytes], progress: Progre
             done += len(chunk)
             if progress is not None:
                 progress(name, done, source.nbytes)
+            if source.nbytes is not None and done > source.nbytes:
+                return  # whatever it is, it is not what was announced
     if source.nbytes is not None and done < source.nbytes:
-        raise UnreachableError(f"{source.url}: broke off at {done} of {source.nbytes} bytes")
+        raise UnreachableError(f"{mask(source.url)}: broke off at {done} of {source.nbytes} bytes")
 
 
 def _check(source: RemoteFile, part: Path) -> str:
@@ -128,11 +132,11 @@ def _check(source: RemoteFile, part: Path) -> str:
     nbytes = part.stat().st_size
     if source.nbytes is not None and nbytes != source.nbytes:
         part.unlink()
-        raise CheckpointError(f"{source.url}: expected {source.nbytes} bytes, got {nbytes}")
+        raise CheckpointError(f"{mask(source.url)}: expected {source.nbytes} bytes, got {nbytes}")
     if source.sha256 is not None and sha256 != source.sha256:
         part.unlink()
         raise CheckpointError(
-            f"{source.url}: expected SHA-256 {source.sha256}, got {sha256}: try again"
+            f"{mask(source.url)}: expected SHA-256 {source.sha256}, got {sha256}: try again"
         )
     return sha256
 
@@ -141,7 +145,7 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
     try:
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UnreachableError(f"{request.full_url}: {_one_line(error)}") from None
+        raise UnreachableError(f"{mask(request.full_url)}: {_one_line(error)}") from None
     return response
 
 
@@ -153,4 +157,4 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return mask(" ".join(str(error).split()))[:200] or type(error).__name__

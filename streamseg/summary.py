@@ -10,6 +10,7 @@ from typing import Any
 
 from streamseg import __version__
 from streamseg.config import Config
+from streamseg.masking import mask
 from streamseg.reasoning.dialogue import Answer
 from streamseg.telemetry import Telemetry
 from streamseg.types import Grounding, Query, SourceInfo
@@ -100,9 +101,15 @@ def describe_run(
         "latency": told["latency"],
         **groundings.summary(),
         "engines": dict(engines),
-        "config": config.model_dump(mode="json"),
+        "config": _masked(config.model_dump(mode="json")),
         "versions": versions(),
     }
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    return mask(value) if isinstance(value, str) else value
 
 
 def versions() -> dict[str, str]:

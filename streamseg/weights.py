@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Literal
 from streamseg import download
 from streamseg.checkpoints import SUFFIXES, read_state
 from streamseg.download import Progress
-from streamseg.errors import CheckpointError, MissingDependencyError
+from streamseg.errors import (
+    CheckpointError,
+    MissingDependencyError,
+    OutputError,
+    UsageError,
+)
+from streamseg.json_file import JsonFileError, read_json
+from streamseg.masking import legible, mask
+from streamseg.paths import trouble_with_path
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +50,9 @@ RECORD = "checksums.json"
 
 SAM2_FILES = ("config.json", "model.safetensors")
 _XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_HUB_ID = re.compile(
+    r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]{,95}(?<![.-])/[A-Za-z0-9][\w.-]{,95}(?<![.-])", re.ASCII
+)
 _BUILT_IN = "built in"
 _SHIPPED = "shipped with streamseg"
 _XMEM_PARTS = ("key_encoder.", "value_encoder.", "key_proj.", "decoder.")
@@ -107,7 +117,15 @@ class ModelInfo:
 
 
 def cache_dir() -> Path:
-    """The folder that holds a folder per model; not created by asking."""
+    """The folder that holds a folder per model; not created by asking.
+
+    Raises:
+        OutputError: The environment names what can be no folder.
+    """
+    for variable in ("STREAMSEG_CACHE", "XDG_CACHE_HOME"):
+        value = os.environ.get(variable)
+        if value and (trouble := trouble_with_path(value)):
+            raise OutputError(f"{variable}: {trouble}")
     if chosen := os.environ.get("STREAMSEG_CACHE"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -133,6 +151,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     Raises:
         CheckpointError: It cannot be fetched: says which files to put where. Or what came is
             not what the server announced. Or nothing is at that path.
+        UsageError: What can be neither a name nor a path.
     """
     if path := _path(name):
         return _existing(path)
@@ -274,10 +293,11 @@ def _model(name: str) -> _Model:
             return model
     if _HUB_ID.fullmatch(name):
         return _Model(name.replace("/", "--"), "sam2", name, SAM2_FILES, 0, "see its page")
-    close = difflib.get_close_matches(name, _MODELS, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:100], _MODELS, n=1, cutoff=0.5)
     nearest = f" (did you mean {close[0]!r}?)" if close else ""
     raise CheckpointError(
-        f"no model named {name!r}{nearest}; there are: {', '.join(_MODELS)}, or give a path"
+        f"no model named {legible(name)!r}{nearest}; there are: {', '.join(_MODELS)}, "
+        "or give a path"
     )
 
 
@@ -292,7 +312,17 @@ def _resolve(name_or_path: str, kind: Kind) -> Path:
 
 
 def _path(text: str) -> Path | None:
-    """What is given by path rather than by name."""
+    """What is given by path rather than by name.
+
+    Raises:
+        UsageError: It can be neither.
+    """
+    trouble = f"{legible(text)} is a URL" if "://" in text else trouble_with_path(text)
+    if trouble:
+        raise UsageError(
+            f"no such model: {trouble}; give a name that `streamseg models` lists, a hub id such "
+            "as facebook/sam2.1-hiera-tiny, or a path"
+        )
     path = Path(text).expanduser()
     looks_so = path.suffix in SUFFIXES or path.is_absolute() or text.startswith(".")
     return path if text not in _MODELS and (looks_so or path.exists()) else None
@@ -306,7 +336,7 @@ def _is_file(path: Path) -> bool:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise CheckpointError(
-            f"nothing is at {path}: give the path of a file or folder that exists"
+            f"nothing is at {legible(str(path))}: give the path of a file or folder that exists"
         )
     return path
 
@@ -328,7 +358,10 @@ def _folder(model: _Model) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
-    found = [try_to_load_from_cache(model.home, file) for file in model.files]
+    try:
+        found = [try_to_load_from_cache(model.home, file) for file in model.files]
+    except ValueError:  # an id that the hub would not take
+        return None
     folders = {Path(path).parent for path in found if isinstance(path, str)}
     return folders.pop() if len(folders) == 1 and None not in found else None
 
@@ -350,7 +383,7 @@ def _info(model: _Model) -> ModelInfo:
 
 def _page(model: _Model) -> str:
     if _is_on_hub(model):
-        return f"{download.hub_endpoint()}/{model.home}"
+        return mask(f"{download.hub_endpoint()}/{model.home}")
     return f"{model.home}/{model.files[0]}"
 
 
@@ -367,16 +400,17 @@ def _fetch_file(model: _Model, file: str, folder: Path, progress: Progress | Non
     else:
         source = download.plain_file(f"{model.home}/{file}")
     sha256 = download.fetch_file(source, folder / file, progress)
-    record = {**_read_record(folder), file: {"sha256": sha256, "source": source.url}}
+    record = {**_read_record(folder), file: {"sha256": sha256, "source": mask(source.url)}}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _read_record(folder: Path) -> dict[str, Mapping[str, str]]:
+def _read_record(folder: Path) -> dict[str, Mapping[str, object]]:
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json(folder / RECORD)
+    except (FileNotFoundError, JsonFileError):
         return {}
-    return record if isinstance(record, dict) else {}
+    entries = record.items() if isinstance(record, dict) else ()
+    return {file: entry for file, entry in entries if isinstance(entry, dict)}
 
 
 def _recorded(folder: Path) -> dict[str, str]:
@@ -431,8 +465,8 @@ def _check_layout(place: Path) -> None:
 
 def _is_for_video(folder: Path) -> bool:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = read_json(folder / "config.json")
+    except (FileNotFoundError, JsonFileError):
         return False
     return isinstance(config, dict) and config.get("model_type") == "sam2_video"
 

@@ -8,25 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from streamseg.engines import TensorSpec
 from streamseg.engines.files import locked, sweep, write_whole
 from streamseg.errors import EngineError
+from streamseg.json_file import JsonFileError, read_json
 
 if TYPE_CHECKING:
     from torch import nn
 
 MANIFEST = "manifest.json"
 _FORMAT = 2
+_LONGEST_NAME = 255  # bytes, of any file system
 _PACKAGES = (
     *("streamseg", "torch", "transformers", "onnx", "onnxscript", "onnxruntime"),
     *("onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13_bindings"),
 )
+
+
+def _name_of_a_file(name: str) -> str:
+    plain = Path(name).name == name and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
+    if not plain or name in {"", ".."}:
+        raise ValueError(f"expected the name of a file, got {name[:80]!r}")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class Entry:
     """
 
     part: str
-    file: str
+    file: Annotated[str, AfterValidator(_name_of_a_file)]
     format: str
     precision: str
     target: str
@@ -79,17 +91,24 @@ def read_manifest(folder: Path) -> list[Entry]:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
+        if not isinstance(content, dict) or "format" not in content:
+            raise JsonFileError("expected format and parts")
         if content["format"] != _FORMAT:
             raise EngineError(
-                f"expected a manifest of format {_FORMAT}, got {content['format']} in {path}; "
-                "export again"
+                f"expected a manifest of format {_FORMAT}, got {str(content['format'])[:40]!r} in "
+                f"{path}; export again"
             )
-        return [_entry(row) for row in content["parts"]]
+        return _ENTRIES.validate_python(content.get("parts"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"cannot read {path}: {error}; delete it and export again") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(("parts", *(str(part)[:40] for part in first["loc"])))
+        problem = f"{where}: {first['msg']}"
+    except JsonFileError as error:
+        problem = str(error)
+    raise EngineError(f"cannot read {path}: {problem}; delete it and export again")
 
 
 def add_to_manifest(folder: Path, entries: Iterable[Entry], *, mend: bool = False) -> None:
@@ -126,6 +145,14 @@ def trusted_bytes(folder: Path, entry: Entry) -> bytes:
     """
     path = folder / entry.file
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise EngineError(f"{path}: expected a file, got something else; export again")
+        if status.st_size != entry.nbytes:
+            raise EngineError(
+                f"{path}: expected {entry.nbytes} bytes as in {MANIFEST}, got {status.st_size}: "
+                "it is not loaded; export again"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise EngineError(f"cannot read {path}: {error.strerror}; export again") from None
@@ -168,13 +195,4 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    specs = {key: tuple(_spec(spec) for spec in row[key]) for key in ("inputs", "outputs")}
-    entry = Entry(**{**row, **specs})
-    if Path(entry.file).name != entry.file:
-        raise ValueError(f"expected the name of a file, got {entry.file!r}")
-    return entry
-
-
-def _spec(row: dict[str, Any]) -> TensorSpec:
-    return TensorSpec(row["name"], tuple(row["shape"]), row["dtype"])
+_ENTRIES = TypeAdapter(list[Entry])

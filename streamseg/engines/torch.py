@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 
+from streamseg.config import trouble_with_device
 from streamseg.engines import TensorSpec, check_inputs
 from streamseg.engines.packing import can_pack, packed
 from streamseg.errors import ConfigError, EngineError
@@ -224,16 +225,11 @@ def pick_device(name: str) -> torch.device:
         ConfigError: No such kind of device.
         EngineError: This machine has none of it.
     """
+    if trouble := trouble_with_device(name):  # torch ends the process at cuda:99999999999
+        raise ConfigError(trouble)
     if name == "auto":
         return torch.device(_best())
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(
-            f"expected a device such as auto, cpu, cuda, cuda:1 or mps, got {name!r}"
-        ) from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"expected a device such as auto, cpu, cuda or mps, got {name!r}")
+    device = torch.device(name)
     if not _present(device):
         raise EngineError(f"device {name!r} is not on this machine; use auto or cpu")
     return device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import torch
 
 from streamseg.checkpoints import check_shapes, read_state, shapes_of
 from streamseg.errors import CheckpointError, MissingDependencyError
+from streamseg.json_file import JsonFileError, read_json
 
 try:
     from transformers import Sam2Config, Sam2Model
@@ -90,13 +90,14 @@ def _read_config(path: Path) -> Mapping[str, Any]:
             "model.safetensors, as facebook/sam2.1-hiera-tiny has them on the hub"
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = read_json(path)
+    except (FileNotFoundError, JsonFileError) as error:
         raise CheckpointError(f"{path} is not readable JSON: {error}") from None
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in {"sam2", "sam2_video"}:
+    if kind not in ("sam2", "sam2_video"):
         raise CheckpointError(
-            f"{path}: expected model_type sam2 or sam2_video, got {kind!r}; give a SAM2 folder"
+            f"{path}: expected model_type sam2 or sam2_video, got {str(kind)[:60]!r}; "
+            "give a SAM2 folder"
         )
     absent = [part for part in PARTS if not isinstance(config.get(part), dict)]
     if absent:

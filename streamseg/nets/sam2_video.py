@@ -7,7 +7,6 @@ plain tensors, n objects at a time.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 
 from streamseg.checkpoints import check_shapes, read_state, shapes_of
 from streamseg.errors import CheckpointError, MissingDependencyError
+from streamseg.json_file import JsonFileError, read_json
 from streamseg.nets.sam2 import with_twins
 from streamseg.nets.sam2_decoder import Decided, MaskDecoder
 from streamseg.nets.sam2_image import ImageEncoder, image_positions
@@ -274,8 +274,8 @@ def sam2_video_from_folder(folder: Path) -> Sam2Video:
 def _empty(path: Path) -> Sam2VideoModel:
     """The network that a config.json describes, without memory behind its weights."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = read_json(path)
+    except (FileNotFoundError, JsonFileError) as error:
         raise CheckpointError(
             f"{path} is not readable: {error}; give a folder with config.json and "
             "model.safetensors, as facebook/sam2.1-hiera-tiny has them on the hub"
@@ -283,8 +283,8 @@ def _empty(path: Path) -> Sam2VideoModel:
     kind = values.get("model_type") if isinstance(values, dict) else None
     if kind != "sam2_video":
         raise CheckpointError(
-            f"{path}: expected model_type sam2_video, got {kind!r}; an image network has no "
-            "memory: give a SAM2 folder as facebook/sam2.1-* has them"
+            f"{path}: expected model_type sam2_video, got {str(kind)[:60]!r}; an image network "
+            "has no memory: give a SAM2 folder as facebook/sam2.1-* has them"
         )
     # What transformers 4.56 called the rotary base, as the public configs do.
     if theta := values.pop("memory_attention_rope_theta", None):

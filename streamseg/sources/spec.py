@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
@@ -46,7 +46,7 @@ class SourceSpec:
     """
 
     kind: Kind
-    location: str
+    location: str = field(repr=False)
     name: str
     paths: tuple[str, ...] = ()
 

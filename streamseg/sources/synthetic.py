@@ -14,6 +14,7 @@ from streamseg import synthetic
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceSpecError, UsageError
+from streamseg.masking import legible
 from streamseg.sources import StreamEnded
 from streamseg.types import Frame, SourceInfo
 
@@ -65,7 +66,7 @@ class SyntheticSource:
                 textures=_value(values, "textures", Path, None),
             )
         except UsageError as error:
-            raise SourceSpecError(f"{spec}: {error}") from None
+            raise SourceSpecError(f"{legible(spec)}: {error}") from None
         return cls(scene, clock, live)
 
     @property
@@ -119,7 +120,7 @@ def _parameters(spec: str, query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError:
-        raise SourceSpecError(f"{spec}: expected NAME?key=value&key=value") from None
+        raise SourceSpecError(f"{legible(spec)}: expected NAME?key=value&key=value") from None
     for key, value in pairs:
         _known(spec, "parameter", key, _PARAMETERS)
         values[key] = value
@@ -128,10 +129,11 @@ def _parameters(spec: str, query: str) -> dict[str, str]:
 
 def _known(spec: str, kind: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
         nearest = f" (did you mean {close[0]!r}?)" if close else ""
         raise SourceSpecError(
-            f"{spec}: unknown {kind} {name!r}{nearest}; there are: {', '.join(names)}"
+            f"{legible(spec)}: unknown {kind} {legible(name)!r}{nearest}; "
+            f"there are: {', '.join(names)}"
         )
 
 
@@ -142,7 +144,7 @@ def _value(values: Mapping[str, str], key: str, read: Callable[[str], T], defaul
         return read(values[key])
     except ValueError:
         raise SourceSpecError(
-            f"synthetic: expected {_EXPECTED[key]} for {key}, got {values[key]!r}"
+            f"synthetic: expected {_EXPECTED[key]} for {key}, got {legible(values[key])!r}"
         ) from None
 
 

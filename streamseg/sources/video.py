@@ -53,7 +53,7 @@ class VideoRequest:
         tell: Called with a kind and a message when something is worth an event.
     """
 
-    location: str
+    location: str = field(repr=False)
     name: str
     live: bool | None
     mask: Callable[[str], str]

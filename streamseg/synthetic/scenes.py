@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamseg.errors import UsageError
+from streamseg.masking import legible
 from streamseg.synthetic.expressions import Expression
 from streamseg.synthetic.plays import PLAYS, SPLITS, Play, Setting
 from streamseg.synthetic.stage import SceneObject
@@ -14,6 +15,8 @@ DEFAULT_SIZE = (640, 360)
 DEFAULT_FPS = 30.0
 LENGTHS_S = {"reentry": 7.5, "cut": 6.0, "endless": 20_000 / 30}
 """How long a scene lasts by default where 4 s is not enough."""
+MOST_FRAMES = 10**9
+MOST_SEEDS = 2**63
 NAMES = tuple(PLAYS)
 """The levels, then the special scenes."""
 
@@ -63,6 +66,10 @@ class Scene:
         return self._play.draw(index / self.fps, index)
 
 
+def _brief(number: int) -> str:
+    return str(number) if abs(number) < 10**30 else f"one of {number.bit_length()} bits"
+
+
 def scene(
     name: str = "easy",
     seed: int = 1,
@@ -87,12 +94,16 @@ def scene(
     if name not in PLAYS:
         raise UsageError(f"no synthetic scene named {name!r}; there are: {', '.join(NAMES)}")
     if split not in SPLITS:
-        raise UsageError(f"no split named {split!r}; there are: {', '.join(SPLITS)}")
+        raise UsageError(f"no split named {legible(split)!r}; there are: {', '.join(SPLITS)}")
     if min(size) < 64 or max(size) > 8192:
-        raise UsageError(f"expected a size from 64x64 to 8192x8192, got {size[0]}x{size[1]}")
-    if not 0 < fps <= 1000:
-        raise UsageError(f"expected fps in (0, 1000], got {fps}")
+        width, height = map(_brief, size)
+        raise UsageError(f"expected a size from 64x64 to 8192x8192, got {width}x{height}")
+    if not 0.01 <= fps <= 1000:
+        raise UsageError(f"expected fps from 0.01 to 1000, got {fps}")
     frames = max(1, round(LENGTHS_S.get(name, 4.0) * fps)) if frames is None else frames
-    if frames < 1 or seed < 0:
-        raise UsageError(f"expected frames ≥ 1 and seed ≥ 0, got {frames} and {seed}")
+    if not 1 <= frames <= MOST_FRAMES or not 0 <= seed < MOST_SEEDS:
+        raise UsageError(
+            f"expected 1 to {MOST_FRAMES} frames and a seed below {MOST_SEEDS}, "
+            f"got {_brief(frames)} and {_brief(seed)}"
+        )
     return Scene(name, PLAYS[name](Setting(name, size, seed, split, textures)), size, fps, frames)

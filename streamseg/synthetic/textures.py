@@ -8,6 +8,8 @@ import av
 import numpy as np
 
 from streamseg.errors import SourceError, SourceSpecError
+from streamseg.masking import legible
+from streamseg.paths import trouble_with_path
 from streamseg.types import Image
 
 _MOST = 8
@@ -23,8 +25,10 @@ def load_textures(path: Path) -> list[Image]:
         SourceSpecError: There is no such file or folder.
         SourceError: It holds no picture that can be read.
     """
+    if trouble := trouble_with_path(path):
+        raise SourceSpecError(f"textures: {trouble}")
     if not path.exists():
-        raise SourceSpecError(f"textures: no file or folder {path}")
+        raise SourceSpecError(f"textures: no file or folder {legible(str(path))}")
     files = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
     pictures: list[Image] = []
     for file in files:
@@ -32,7 +36,7 @@ def load_textures(path: Path) -> list[Image]:
         if len(pictures) >= _MOST:
             break
     if not pictures:
-        raise SourceError(f"textures: no readable picture in {path}")
+        raise SourceError(f"textures: no readable picture in {legible(str(path))}")
     return pictures
 
 
