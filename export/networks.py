@@ -72,9 +72,9 @@ def chosen(found: Sequence[Source], wanted: Sequence[str]) -> list[tuple[Source,
     for want in wanted:
         if not any(_fits(name, want) for source in found for name in source.part_names):
             known = [name for source in found for name in source.part_names]
-            close = difflib.get_close_matches(want, known, 1, 0.5)
+            close = difflib.get_close_matches(want[:80], known, 1, 0.5)
             nearest = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ConfigError(f"no part {want!r}{nearest}; there are: {', '.join(known)}")
+            raise ConfigError(f"no part {want[:80]!r}{nearest}; there are: {', '.join(known)}")
     picked = []
     for source in found:
         names = [

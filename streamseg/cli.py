@@ -18,6 +18,7 @@ import typer
 
 from streamseg.cli_complaint import Complaint
 from streamseg.errors import StreamSegError, UsageError
+from streamseg.masking import mask
 from streamseg.paths import trouble_with_path
 from streamseg.version import __version__
 
@@ -386,7 +387,7 @@ def _event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
         progress = event.kind.startswith(PROGRESS_EVENTS)
         if quiet or (progress and not _interactive(console)):
             return
-        console.print(f"streamseg: {printable(event.message)}", soft_wrap=True)
+        console.print(f"streamseg: {printable(mask(event.message))}", soft_wrap=True)
 
     return tell
 

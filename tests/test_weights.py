@@ -16,7 +16,13 @@ import torch
 from hub_server import Hub
 
 from streamseg import weights
-from streamseg.errors import CheckpointError, ConfigError, EngineError
+from streamseg.errors import (
+    CheckpointError,
+    ConfigError,
+    EngineError,
+    OutputError,
+    UsageError,
+)
 from streamseg.nets.sam2_selftest import selftest_sam2
 from streamseg.nets.xmem import XMem, selftest_xmem
 
@@ -385,3 +391,63 @@ def test_a_missing_package_names_its_extra(package: str) -> None:
     )
     assert done.stdout.startswith(f"{package} is not installed: run pip install")
     assert "streamseg[neural]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a\0b", "x" * 5000, "x/" + "y" * 300, "~nobody-of-that-name/x", "https://h/x.pth"],
+)
+def test_what_can_be_no_name_and_no_path_is_wrong_usage(name: str) -> None:
+    for ask in (weights.fetch, weights.verify):
+        with pytest.raises(UsageError, match="no such model") as told:
+            ask(name)
+        assert len(str(told.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/..", "../../x", "a/b/c/d", "a--b/c", "a/b--c", "a\nb", "a/b\n", "é/é", "a./b", "a/-b"],
+)
+def test_a_hub_id_that_the_hub_would_not_take_is_not_asked_for(name: str, cache: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no model named|nothing is at") as told:
+        weights.fetch(name)
+    assert "\n" not in str(told.value)
+    assert not cache.exists()
+
+
+def test_a_password_in_the_hubs_address_does_not_show(
+    hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://bob:hunter2@127.0.0.1:9")
+    assert "hunter2" not in info("sam2.1-hiera-tiny").where
+    with pytest.raises(CheckpointError) as told:
+        weights.fetch("facebook/sam2.1-hiera-tiny")
+    assert "hunter2" not in str(told.value)
+    assert "http://***@127.0.0.1:9" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "record", ["[]", "3", '{"XMem.pth": 5}', '{"XMem.pth": {"sha256": [1]}}', "[" * 100_000, "\0"]
+)
+def test_a_damaged_record_is_no_record(xmem_file: Path, record: str) -> None:
+    (xmem_file.parent / weights.RECORD).write_text(record)
+    if "sha256" in record:
+        with pytest.raises(CheckpointError, match="expected SHA-256"):
+            weights.verify("xmem")
+    else:
+        assert set(weights.verify("xmem")) == {"XMem.pth"}
+
+
+def test_a_cache_that_can_be_no_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMSEG_CACHE", "x" * 300)
+    with pytest.raises(OutputError, match="STREAMSEG_CACHE: expected a path"):
+        weights.list_models()
+
+
+@pytest.mark.parametrize(
+    "name", ["cuda:99999999999999999999", "cuda:-1", "cpu\n", "", "xpu", "c" * 999]
+)
+def test_a_device_that_can_not_be_does_not_end_the_process(name: str) -> None:
+    with pytest.raises(ConfigError, match="expected a device such as") as told:
+        weights.load_xmem("selftest-xmem", name)
+    assert len(str(told.value)) < 200

@@ -126,13 +126,16 @@ class GstConnection:
     def _parse(self, description: str) -> Any:
         from gi.repository import GLib
 
+        pipeline, why = None, ""
         try:
             pipeline = self._gst.parse_launch(complete(description))
         except GLib.Error as error:
+            why = self._clean(error.message)
+        if why:  # not while GStreamer's error is handled: it repeats the description
             raise SourceSpecError(
-                f"GStreamer cannot make the pipeline {self._name}: {self._clean(error.message)}; "
+                f"GStreamer cannot make the pipeline {self._name}: {why}; "
                 "try it with gst-launch-1.0"
-            ) from None
+            )
         if not isinstance(pipeline, self._gst.Bin):
             raise SourceSpecError(
                 f"{self._name} is one element: expected a pipeline such as videotestsrc ! appsink"

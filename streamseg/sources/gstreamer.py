@@ -49,7 +49,7 @@ def open_gstreamer(
     description = spec.removeprefix(PREFIX).strip()
     if not description:
         raise SourceSpecError(f"{PREFIX} needs a pipeline, such as {PREFIX}v4l2src ! videoconvert")
-    name = PREFIX + legible(masker(description))
+    name = legible(PREFIX + description)
 
     def connect() -> GstConnection:
         return GstConnection(

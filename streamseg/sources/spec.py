@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
@@ -90,10 +91,11 @@ def natural_key(path: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _parse_url(spec: str, scheme: str) -> SourceSpec:
-    try:
+    url = None
+    with suppress(ValueError):  # whose words repeat what they could not read
         url = urlsplit(spec)
-    except ValueError:
-        raise SourceSpecError(f"not a URL: {legible(spec)}") from None
+    if url is None:
+        raise SourceSpecError(f"not a URL: {legible(spec)}")
     if scheme == "file":
         return parse_spec(unquote(url.path))
     if scheme not in LIVE_SCHEMES | WEB_SCHEMES:

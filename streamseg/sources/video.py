@@ -158,7 +158,8 @@ class VideoConnection:
             limit_s = request.open_timeout_s
             if limit_s is not None and time.monotonic() - begun_s >= limit_s:
                 why = f"no answer within {limit_s:g} s"  # FFmpeg's words tell where it was cut off
-            raise SourceError(f"cannot open {request.name}: {why}") from None
+        # Not while FFmpeg's error is handled: that holds the URL, and would be its context.
+        raise SourceError(f"cannot open {request.name}: {why}")
 
     def _open_image(self, hardware: str | None) -> None:
         """An image without a length, which FFmpeg's reader of image files cannot read."""

@@ -16,7 +16,8 @@ DEFAULT_FPS = 30.0
 LENGTHS_S = {"reentry": 7.5, "cut": 6.0, "endless": 20_000 / 30}
 """How long a scene lasts by default where 4 s is not enough."""
 MOST_FRAMES = 10**9
-MOST_SEEDS = 2**63
+MOST_SEEDS = 2**64
+LONGEST_S = 1e9
 NAMES = tuple(PLAYS)
 """The levels, then the special scenes."""
 
@@ -98,12 +99,16 @@ def scene(
     if min(size) < 64 or max(size) > 8192:
         width, height = map(_brief, size)
         raise UsageError(f"expected a size from 64x64 to 8192x8192, got {width}x{height}")
-    if not 0.01 <= fps <= 1000:
-        raise UsageError(f"expected fps from 0.01 to 1000, got {fps}")
+    if not 0 < fps <= 1000:
+        raise UsageError(f"expected fps in (0, 1000], got {fps}")
     frames = max(1, round(LENGTHS_S.get(name, 4.0) * fps)) if frames is None else frames
-    if not 1 <= frames <= MOST_FRAMES or not 0 <= seed < MOST_SEEDS:
+    if frames < 1 or seed < 0:
         raise UsageError(
-            f"expected 1 to {MOST_FRAMES} frames and a seed below {MOST_SEEDS}, "
-            f"got {_brief(frames)} and {_brief(seed)}"
+            f"expected frames ≥ 1 and seed ≥ 0, got {_brief(frames)} and {_brief(seed)}"
+        )
+    if frames > MOST_FRAMES or seed > MOST_SEEDS or frames / fps > LONGEST_S:
+        raise UsageError(
+            f"expected at most {MOST_FRAMES} frames, {LONGEST_S:g} s and a seed of 64 bits, "
+            f"got {_brief(frames)} at {fps:g} a second and {_brief(seed)}"
         )
     return Scene(name, PLAYS[name](Setting(name, size, seed, split, textures)), size, fps, frames)
