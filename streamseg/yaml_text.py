@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
         self._nodes += 1
         self._depth += 1
         _within_bounds(self._nodes, self._depth)
-        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
@@ -68,11 +68,11 @@ class _Loader(yaml.SafeLoader):
 
     def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
         _within_bounds(0, self.flow_level)
-        super().fetch_flow_collection_start(token)  # type: ignore[no-untyped-call]
+        super().fetch_flow_collection_start(token)
 
     def add_indent(self, column: int) -> bool:
         _within_bounds(0, len(self.indents))
-        return bool(super().add_indent(column))  # type: ignore[no-untyped-call]
+        return bool(super().add_indent(column))
 
 
 _Loader.add_implicit_resolver(  # YAML 1.1 takes 1e3 and 1.5e3 for text, 1.2 and people do not
@@ -103,7 +103,7 @@ class _Values:
                 f"expected a number of at most {_MAX_NUMBER} digits, got {len(node.value)}"
                 f"{_place(node)}"
             )
-        return self._loader.construct_object(node)  # type: ignore[no-untyped-call]
+        return self._loader.construct_object(node)
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[Any, Any]:
         merged: dict[Any, Any] = {}
