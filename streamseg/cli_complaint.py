@@ -12,7 +12,7 @@ from streamseg.errors import UsageError
 from streamseg.masking import Masker
 
 _LONGEST = 2000
-_URL = re.compile(r"[A-Za-z0-9+.\-]{2,}:[/\\]+.*", re.DOTALL)
+_URL = re.compile(r"(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]{2,}:[/\\]+.*", re.DOTALL)
 
 
 class Complaint:

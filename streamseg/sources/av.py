@@ -9,15 +9,13 @@ from functools import cached_property, partial
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
-from streamseg.sources import Source, never
 from streamseg.masking import Masker
-from streamseg.sources import Source
+from streamseg.sources import Source, never
 from streamseg.sources.connection import Connection
 from streamseg.sources.hwaccel import hardware_device
 from streamseg.sources.images import ImageConnection
 from streamseg.sources.live import LiveSource
 from streamseg.sources.opening import open_unless
-from streamseg.masking import Masker
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.pacing import PacedConnection
 from streamseg.sources.reconnect import Schedule, short_waits

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError, SourceSpecError
+from streamseg.masking import Masker, legible
 from streamseg.sources import Source, never
 from streamseg.sources.connection import Connection
 from streamseg.sources.gst_pipeline import GstConnection
 from streamseg.sources.live import LiveSource
 from streamseg.sources.opening import open_unless
-from streamseg.masking import Masker, legible
-from streamseg.sources import Source
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.reconnect import Schedule, short_waits
 from streamseg.types import Event
