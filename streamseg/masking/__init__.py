@@ -32,7 +32,7 @@ _CREDENTIALS = re.compile(
 _NAMED = re.compile(
     r"((?<![A-Za-z])(?:pass(?:word|wd|phrase|code)?|pwd?|secret|token|key|auth(?:orization)?"
     r"|credentials?|cookies?|session(?:[-_]?id)?|sig(?:nature)?|user(?:[-_]?(?:id|name|pw))?"
-    r"|login|headers?)\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s&;,!]+)",
+    r"|login|headers?)\s*=\s*)(?!value\b)(\"[^\"]*\"|'[^']*'|[^\s&;,!]+)",
     re.IGNORECASE,
 )
 _HEADER = re.compile(

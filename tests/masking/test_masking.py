@@ -116,6 +116,7 @@ def test_a_pipeline_shows_what_is_known_to_be_harmless(spec: str, shown: str) ->
     [
         ("see RTSP://a:b@c/d and http://e:f@g/h", "see RTSP://***@c/d and http://***@g/h"),
         ("'http://cam/x?a=b': 401", "'http://cam/x?***': 401"),
+        ("expected KEY=VALUE or NAME?key=value&key=value",) * 2,
         ("login a:b@c failed", "login ***@c failed"),
         ("mail me@example.org", "mail me@example.org"),
         ("Authorization: Basic YTpi", "Authorization: ***"),
