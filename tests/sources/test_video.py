@@ -15,9 +15,9 @@ from source_tools import counted, number_of, read_all, write_video
 from streamseg.clock import RealClock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
+from streamseg.masking import Masker
 from streamseg.sources import StreamEnded, open_source
 from streamseg.sources.connection import Picture
-from streamseg.masking import Masker
 from streamseg.sources.video import VideoConnection, VideoRequest
 
 
