@@ -85,9 +85,8 @@ class SourceConfig(Section):
         description="A step in time, forward or back, beyond which a new epoch begins; in a file "
         "not where the picture stayed as it was.",
     )
-    fps: float | None = Field(
+    fps: Rate | None = Field(
         None,
-        gt=0,
         description="Rate of what carries no time stamps (raw streams, images), whatever it says.",
     )
     fallback_fps: Rate = Field(25.0, description="For sources that do not say.")

@@ -75,9 +75,9 @@ def plain_file(url: str) -> RemoteFile:
     """
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - our registry's https URLs
     with _open(request) as response:
-        nbytes = response.headers.get("Content-Length")
+        nbytes = response.headers.get("Content-Length") or ""
         etag = response.headers.get("ETag") or ""
-    return RemoteFile(url, None, int(nbytes) if _NUMBER.fullmatch(nbytes or "") else None, etag)
+    return RemoteFile(url, None, int(nbytes) if _NUMBER.fullmatch(nbytes) else None, etag)
 
 
 def fetch_file(source: RemoteFile, path: Path, progress: Progress | None = None) -> str:
