@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PINS := requirements/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
 DEMO_OUT := out/demo
 DEMO_SOURCE := synthetic:reentry?seed=1
 DEMO_QUERY := the green oval
@@ -22,6 +23,7 @@ help:
 	@echo "make clean   remove .venv and out"
 	@echo
 	@echo "PYTHON=python3.12 chooses another Python (3.11 or newer)."
+	@echo "JOBS=4 runs the tests in four processes, not two; each may take 2 GB."
 	@echo "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets torch without CUDA."
 
 demo: $(STAMPS)/core
@@ -30,7 +32,7 @@ demo: $(STAMPS)/core
 	@echo "Look at $(DEMO_OUT)/overlay.mp4, then $(DEMO_OUT)/summary.json and masks.jsonl."
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check .
