@@ -30,6 +30,7 @@ from streamseg.errors import EngineError, MissingDependencyError
 from streamseg.export.fingerprint import code_sha256
 from streamseg.export.onnx import OPSET, to_model
 from streamseg.export.part import Part
+from streamseg.export.precision import DTYPES
 from streamseg.export.tensorrt import TIMING_CACHE, build_plan
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class Provider:
         if family == "torch":
             options = TorchOptions(
                 channels_last=config.channels_last,
-                packed=config.packed and self._device.type == "cpu" and can_pack(),
+                packed=self._packs(),
                 autocast=config.autocast,
                 compile=config.compile,
                 cuda_graph=config.cuda_graph and self._device.type == "cuda",
@@ -154,6 +155,12 @@ class Provider:
             )
             return OnnxRuntimeEngine(part.name, self._onnx(part), options_ort)
         return self._plan(part, family)
+
+    def _packs(self) -> bool:
+        """Packing changes how fast, not what: where it cannot be, it is left out."""
+        config = self._config
+        on_cpu = config.packed and self._device.type == "cpu"
+        return on_cpu and can_pack(DTYPES[config.precision])
 
     def _onnx(self, part: Part) -> bytes:
         key = self._key(part, "onnx")

@@ -19,10 +19,15 @@ _FUSED = {nn.GELU: ("gelu", "none"), nn.ReLU: ("relu", "")}
 """What oneDNN calls an activation, and which of its formulas: GELU by the error function."""
 
 
-def can_pack() -> bool:
-    """Whether this build of torch has the operators."""
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether this build of torch has the operators, and this CPU what they want for `dtype`.
+
+    For bfloat16 that is AVX-512 or AVX-NE-CONVERT; torch's plain linear layers do without.
+    """
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if not available or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def packed(module: nn.Module) -> nn.Module:

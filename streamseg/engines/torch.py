@@ -103,7 +103,7 @@ class TorchEngine:
             _channels_last(self._module)
         self.outputs = _output_specs(self._module, self.inputs, outputs, device)
         if self._options.packed:
-            _check_packable(part, self._options, device)
+            _check_packable(part, self._options, device, _dtype_of(self._module))
             self._module = packed(self._module)
         self._call: Callable[..., Tensor | Sequence[Tensor]] = self._module
         if self._options.compile:
@@ -164,11 +164,18 @@ class _Graph:
         return tuple(tensor.clone() for tensor in self._outputs)
 
 
-def _check_packable(part: str, options: TorchOptions, device: torch.device) -> None:
-    if device.type != "cpu" or not can_pack():
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    """Of its weights; float32 if it has none."""
+    return next((weight.dtype for weight in module.parameters()), torch.float32)
+
+
+def _check_packable(
+    part: str, options: TorchOptions, device: torch.device, dtype: torch.dtype
+) -> None:
+    if device.type != "cpu" or not can_pack(dtype):
         raise EngineError(
-            f"{part}: expected a CPU, and torch with oneDNN, for packed linear layers, got {device}"
-            f" and torch {torch.__version__}; leave packed out"
+            f"{part}: expected a CPU, and torch with oneDNN, that pack linear layers in {dtype}, "
+            f"got {device} and torch {torch.__version__}; leave packed out"
         )
     if options.autocast or options.compile:
         raise EngineError(

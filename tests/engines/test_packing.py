@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from streamseg.engines import TensorSpec, packing
-from streamseg.engines.packing import packed
+from streamseg.engines.packing import can_pack, packed
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.errors import EngineError
 
 CPU = torch.device("cpu")
 INPUTS = (TensorSpec("tokens", (2, 5, 8), "float32"),)
+HALF = (TensorSpec("tokens", (2, 5, 8), "bfloat16"),)
 
 
 class Block(nn.Module):
@@ -64,9 +65,14 @@ def test_exact_activations_go_with_the_product_and_others_stay() -> None:
 
 
 @torch.no_grad()
-def test_in_bfloat16_it_differs_by_rounding_alone() -> None:
+def test_in_bfloat16_it_differs_by_rounding_alone_where_the_cpu_can() -> None:
     block = Block()
     expected = block(tokens())
+    if not can_pack(torch.bfloat16):
+        options = TorchOptions(packed=True)
+        with pytest.raises(EngineError, match=r"pack linear layers in torch\.bfloat16, got cpu"):
+            TorchEngine("block", block.bfloat16(), HALF, ("out",), CPU, options)
+        return
     got = packed(block.bfloat16())(tokens().bfloat16())
     assert got.dtype == torch.bfloat16
     torch.testing.assert_close(got.float(), expected, rtol=0.0, atol=0.05)
@@ -102,6 +108,6 @@ def test_with_what_lays_weights_out_itself_it_is_refused(other: str) -> None:
 
 
 def test_where_torch_cannot_it_says_what_to_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamseg.engines.torch.can_pack", lambda: False)
+    monkeypatch.setattr("streamseg.engines.torch.can_pack", lambda dtype: False)
     with pytest.raises(EngineError, match=r"block: expected a CPU, and torch with oneDNN.*leave"):
         TorchEngine("block", Block(), INPUTS, ("out",), CPU, TorchOptions(packed=True))

@@ -365,7 +365,7 @@ def test_on_engines_of_a_few_sizes_it_does_the_same(tmp_path, network, packed) -
 
 def test_where_torch_has_no_onednn_packing_is_left_out(tmp_path, network, monkeypatch) -> None:
     """It is how fast, not what: a config for laptops runs on all of them."""
-    monkeypatch.setattr("streamseg.export.provider.can_pack", lambda: False)
+    monkeypatch.setattr("streamseg.export.provider.can_pack", lambda dtype: False)
     settings = config(engine=EngineConfig(packed=True))
     propagator = Sam2Propagator(on_engines(network, settings, tmp_path), settings)
     plain = Sam2Propagator(network, settings)
