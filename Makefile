@@ -23,7 +23,7 @@ help:
 	@echo "make clean   remove .venv and out"
 	@echo
 	@echo "PYTHON=python3.12 chooses another Python (3.11 or newer)."
-	@echo "JOBS=4 runs the tests in four processes, not two; each may take 2 GB."
+	@echo "JOBS=4 runs the tests in four processes, not two; each may take 2 GB. JOBS=0: in this one."
 	@echo "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets torch without CUDA."
 
 demo: $(STAMPS)/core
