@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamseg.cli_complaint import Complaint
-from streamseg.errors import StreamSegError, UsageError
+from streamseg.errors import OutputError, StreamSegError, UsageError
 from streamseg.masking import mask
 from streamseg.paths import trouble_with_path
 from streamseg.version import __version__
@@ -144,8 +144,12 @@ Output = Annotated[
         "-o",
         metavar="DIR",
         parser=_folder,
-        help="Write masks, overlay and summary.",
+        help="Write masks, overlay and summary there; made if missing, refused if another run's.",
     ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace the results of the run that DIR holds, as a whole."),
 ]
 MaxFrames = Annotated[
     int | None,
@@ -164,6 +168,7 @@ def run(
     config: ConfigName = "classical",
     overrides: Overrides = None,
     output: Output = None,
+    overwrite: Overwrite = False,
     max_frames: MaxFrames = None,
     realtime: Realtime = False,
     quiet: Quiet = False,
@@ -181,7 +186,13 @@ def run(
 
     Ctrl-C ends a run and finishes its files; a second one aborts.
 
-    --output gets masks.jsonl (COCO RLE, a line a frame), overlay.mp4 and summary.json.
+    --output gets masks.jsonl (COCO RLE, a line a frame), overlay.mp4 and summary.json, from the
+    first frame on; a killed run leaves files that can be read. A folder with another run's results
+    is refused. With --overwrite they go once the first frame is there: until then, as when the
+    camera cannot be reached, they stay whole, and whatever else is in the folder always stays.
+
+    Exit code 1 also where a file could not be written to its end, as on a full disk: the last line
+    says which, why, and up to which frame it is whole.
     """
     from streamseg import config as configs
     from streamseg import sinks
@@ -191,24 +202,31 @@ def run(
     changes = [*(overrides or []), *(["source.realtime=true"] if realtime else [])]
     settings = configs.load(config, changes)
     check_query(query, settings.reasoning.max_query_chars)
-    outputs = sinks.build(settings.sinks, output) if output is not None else []
+    if overwrite and output is None:
+        raise UsageError("--overwrite needs --output DIR: nothing would be written")
+    outputs = [] if output is None else sinks.build(settings.sinks, output, overwrite)
     console = _console()
     if _interactive(console) and not quiet:
         outputs.append(_status_sink(console, max_frames))
     segmenter = StreamSegmenter.from_config(settings)
     tell = _event_printer(console, quiet)
     with stop_on_signal(segmenter.stop) as stopped:
-        masked = 0
-        for result in segmenter.run(
-            source, query, max_frames=max_frames, sinks=outputs, on_event=tell
-        ):
-            masked += any(track.box is not None for track in result.masks.objects)
-            if stopped.is_set():  # also where the signal came before the run began
-                segmenter.stop()
-    if not quiet:
+        results = segmenter.run(source, query, max_frames=max_frames, sinks=outputs, on_event=tell)
+        masked, failure = 0, None
+        try:
+            for result in results:
+                masked += any(track.box is not None for track in result.masks.objects)
+                if stopped.is_set():  # also where the signal came before the run began
+                    segmenter.stop()
+        except OutputError as error:  # told of last, below what there is
+            failure = error
+    summary = segmenter.summary()
+    if not quiet and (failure is None or summary.get("frames")):
         from streamseg.cli_report import report
 
-        typer.echo(report(segmenter.summary(), masked, output))
+        typer.echo(report(summary, masked, output))
+    if failure is not None:
+        raise failure
 
 
 @app.command("configs")

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from streamseg.sinks.output.files import legible
+from streamseg.sinks.output.results import OF_SINK
 from streamseg.sinks.status import printable
 
 _GROUNDINGS_SHOWN = 8
@@ -20,7 +22,7 @@ def report(summary: Mapping[str, Any], masked: int, output: Path | None) -> str:
         output: The folder that was written to, None when nothing was.
     """
     lines = [_frames(summary, masked), *_latency(summary), *_groundings(summary)]
-    lines.append(_files(output))
+    lines += _files(summary, output)
     return "\n".join(lines)
 
 
@@ -68,9 +70,27 @@ def _answer(grounding: Mapping[str, Any]) -> str:
     return f"{found}, {grounding.get('seconds', 0.0):.2f} s"
 
 
-def _files(output: Path | None) -> str:
+def _files(summary: Mapping[str, Any], output: Path | None) -> Iterator[str]:
+    """What this run wrote, and nothing else that lies there; then what it could not."""
     if output is None:
-        return "nothing was kept: give --output DIR for masks.jsonl, overlay.mp4 and summary.json"
-    names = ("masks.jsonl", "overlay.mp4", "masks", "summary.json")
-    written = [str(output / name) for name in names if (output / name).exists()]
-    return f"wrote {', '.join(written)}"
+        yield "nothing was kept: give --output DIR for masks.jsonl, overlay.mp4 and summary.json"
+        return
+    sinks = {name: summary["sinks"][name] for name in OF_SINK if name in summary.get("sinks", {})}
+    whole = [name for name, told in sinks.items() if _wrote(name, told)]
+    where = [legible(output / OF_SINK[name]) + _end(sinks[name]) for name in whole]
+    nothing = "nothing was written" + ("" if summary["frames"] else ": no frame came")
+    yield f"wrote {', '.join(where)}" if where else nothing
+    for name, told in sinks.items():
+        if told["error"] is None and told["dropped"]:
+            many, frames = told["dropped"], "frame" if told["dropped"] == 1 else "frames"
+            yield f"{OF_SINK[name]} lacks {many} {frames} that came too fast or were refused"
+
+
+def _wrote(name: str, told: Mapping[str, Any]) -> bool:
+    if told["error"] is None:
+        return bool(told["written"])
+    return told.get("last_frame") is not None
+
+
+def _end(told: Mapping[str, Any]) -> str:
+    return "" if told["error"] is None else f" (up to frame {told['last_frame']})"

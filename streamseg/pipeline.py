@@ -36,6 +36,7 @@ from streamseg.reasoning.dialogue import Dialogue, Question
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
 from streamseg.sources import Source, StreamEnded, open_source
+from streamseg.sources.spec import local_files
 from streamseg.summary import GroundingLog, describe_run
 from streamseg.telemetry import Telemetry
 from streamseg.types import (
@@ -118,7 +119,9 @@ class StreamSegmenter:
             QueryError: An empty or over-long query.
             UsageError: Another run of this segmenter has not ended yet.
             SourceSpecError, SourceError: The source cannot be opened, failed or had no frames.
-            OutputError: A sink cannot write, raised before the first frame.
+            OutputError: Before the first frame: a sink cannot write. After the last one, with all
+                files finished: a sink of `sinks.build` has failed; when all of those that keep
+                results have, the run ends there. The results up to then were yielded.
         """
         if query is not None:
             check_query(query, self.config.reasoning.max_query_chars)
@@ -130,6 +133,7 @@ class StreamSegmenter:
         tell = careful(on_event)
         with ExitStack() as stack:
             stack.callback(self._running.release)
+            reads = local_files(source) if isinstance(source, str) else ()
             if isinstance(source, str):
                 source = open_source(source, self.config.source, RealClock(), tell)
             stack.callback(_close, source, tell)
@@ -142,9 +146,10 @@ class StreamSegmenter:
                 self._inbox,
                 clock or (RealClock() if source.info.live else VirtualClock()),
                 tell,
+                sinks,
             )
             stack.callback(self._finish, run)
-            yield from run.results(sinks, query or "", max_frames)
+            yield from run.results(query or "", max_frames, reads)
 
     def set_query(self, text: str) -> None:
         """Look for something else from the next frame on; the query in force changes nothing.
@@ -206,6 +211,7 @@ class _Run:
         inbox: Inbox,
         clock: Clock,
         on_event: OnEvent,
+        sinks: Sequence[Sink],
     ) -> None:
         self._config = config
         self._propagator = propagator
@@ -218,7 +224,9 @@ class _Run:
         self._groundings = GroundingLog()
         self._buffer = FrameBuffer(config.buffer)
         self._tracks = TrackBook(config.tracks)
-        self._dialogue = Dialogue(config.reasoning, clock, on_event, lambda: inbox.stopped)
+        stopped, live = lambda: inbox.stopped, source.info.live
+        self._sinks = SinkRunner(sinks, config.sinks, live, on_event, stopped)
+        self._dialogue = Dialogue(config.reasoning, clock, on_event, stopped)
         self._catchup = CatchUp(
             config.catchup,
             segmenter.segment,
@@ -234,22 +242,22 @@ class _Run:
         """Index of the frame that the live propagator stands on."""
 
     def results(
-        self, sinks: Sequence[Sink], query: str, max_frames: int | None
+        self, query: str, max_frames: int | None, reads: Sequence[str]
     ) -> Iterator[FrameResult]:
-        info, stopped = self._source.info, lambda: self._inbox.stopped
-        runner = SinkRunner(sinks, self._config.sinks, info.live, self._on_event, stopped)
-        runner.open(info, query)
+        info = self._source.info
+        self._sinks.open(info, query, reads)
         try:
             self._dialogue.start()
             for frame in self._frames(max_frames):
                 result = self._process(frame)
-                runner.put(result)
+                self._sinks.put(result)
                 yield result
             if not self._telemetry.frames and self._wants_more(max_frames):
                 raise SourceError(f"{info.name} ended without a single frame")
         finally:
             self._dialogue.close()
-            runner.close(self.summary())
+            self._sinks.close(self.summary())
+        self._sinks.raise_failures()
 
     def close(self) -> None:
         self._catchup.close()
@@ -265,13 +273,14 @@ class _Run:
             self._groundings,
             self._query,
             self._engines.summary(),
+            self._sinks.summary(),
         )
 
     # The way of one frame ---------------------------------------------------------------------
 
     def _wants_more(self, max_frames: int | None) -> bool:
         enough = max_frames is not None and self._telemetry.frames >= max_frames
-        return not enough and not self._inbox.stopped
+        return not (enough or self._inbox.stopped or self._sinks.all_failed)
 
     def _frames(self, max_frames: int | None) -> Iterator[Frame]:
         while self._wants_more(max_frames):

@@ -81,6 +81,7 @@ def describe_run(
     groundings: GroundingLog,
     query: Query | None,
     engines: Mapping[str, Any],
+    sinks: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of summary.json, in plain values."""
     told = telemetry.summary()
@@ -101,6 +102,7 @@ def describe_run(
         "latency": told["latency"],
         **groundings.summary(),
         "engines": dict(engines),
+        "sinks": dict(sinks),
         "config": _masked(config.model_dump(mode="json")),
         "versions": versions(),
     }

@@ -130,7 +130,15 @@ every_stage_module = pytest.mark.parametrize(
 def test_the_package_is_read_at_all() -> None:
     assert {"types", "sinks.masks", "cli"} <= _names()
     (masks,) = (module for module in modules() if module.name == "sinks.masks")
-    assert masks.imports() == {"errors", "types", "sinks.folder", "sinks.rle"}
+    assert masks.imports() == {
+        "errors",
+        "types",
+        "sinks",
+        "sinks.output.files",
+        "sinks.output.folder",
+        "sinks.output.results",
+        "sinks.rle",
+    }
 
 
 @every_stage_module

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import FileIO
 from typing import Any
 
 import numpy as np
 
-from streamseg.errors import OutputError
-from streamseg.sinks import folder
+from streamseg.sinks import Role
+from streamseg.sinks.output import results
+from streamseg.sinks.output.files import write_whole
+from streamseg.sinks.output.folder import NEW_FILE, OutputFolder
 from streamseg.sinks.palette import davis_palette
 from streamseg.types import FrameResult, Labels, SourceInfo
 
-FOLDER_NAME = "masks"
 _COMPRESSION = 1
 """zlib's fastest: an index map is long runs, and a higher level saves little."""
 
@@ -24,24 +27,43 @@ class ImagesSink:
     """Writes the index map of each frame: 8-bit with DAVIS's palette, 16-bit grey from id 256."""
 
     name = "images"
+    role = Role.RESULTS
 
-    def __init__(self, output: Path) -> None:
-        self._folder = output / FOLDER_NAME
+    def __init__(self, folder: OutputFolder) -> None:
+        self._folder = folder
+        self._pictures: int | None = None
+
+    def check(self, reads: Sequence[str]) -> None:
+        self._folder.claim(self, reads)
+        try:
+            self._folder.check_pictures()
+        except BaseException:
+            self._folder.release(self)
+            raise
 
     def open(self, info: SourceInfo, query: str) -> None:
-        folder.prepare(self._folder)
-        if any(self._folder.glob("*.png")):
-            raise OutputError(
-                f"{self._folder} already holds PNG files, which would mix with this run's: "
-                "empty it or give another output folder"
-            )
+        self._folder.claim(self)
 
     def write(self, result: FrameResult) -> None:
-        path = self._folder / f"{result.frame.index:06d}.png"
-        path.write_bytes(encode_png(result.masks.labels))
+        if self._pictures is None:
+            self._pictures = self._folder.subfolder(results.IMAGES)
+        name, png = f"{result.frame.index:06d}.png", encode_png(result.masks.labels)
+        with suppress(FileNotFoundError):  # a source that counts a frame twice: the later one
+            os.unlink(name, dir_fd=self._pictures)
+        try:
+            with FileIO(os.open(name, NEW_FILE, 0o666, dir_fd=self._pictures), "w") as file:
+                write_whole(file, png)
+        except OSError:
+            with suppress(OSError):  # no picture rather than half of one
+                os.unlink(name, dir_fd=self._pictures)
+            raise
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Every picture was finished when it was written."""
+        pictures, self._pictures = self._pictures, None
+        if pictures is not None:
+            os.close(pictures)
+        self._folder.release(self)
 
 
 def encode_png(labels: Labels) -> bytes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from streamseg.errors import StreamSegError
-from streamseg.sinks import folder, rle
+from streamseg.sinks import Refused, Role, rle
+from streamseg.sinks.output import results
+from streamseg.sinks.output.files import reason_of, write_whole
+from streamseg.sinks.output.folder import OutputFolder
 from streamseg.types import FrameResult, MaskSet, SourceInfo, TrackView
-
-FILE_NAME = "masks.jsonl"
 
 
 class MasksSink:
@@ -23,31 +24,34 @@ class MasksSink:
     """
 
     name = "masks"
+    role = Role.RESULTS
 
-    def __init__(self, output: Path) -> None:
-        self._folder = output
+    def __init__(self, folder: OutputFolder) -> None:
+        self._folder = folder
         self._file: FileIO | None = None
 
+    def check(self, reads: Sequence[str]) -> None:
+        self._folder.claim(self, reads)
+
     def open(self, info: SourceInfo, query: str) -> None:
-        folder.prepare(self._folder)
-        self._file = FileIO(self._folder / FILE_NAME, "w")
+        self._folder.claim(self)
 
     def write(self, result: FrameResult) -> None:
+        try:
+            line = json.dumps(as_record(result), separators=(",", ":"), allow_nan=False)
+        except ValueError as error:
+            raise Refused(f"a line of {results.MASKS} cannot hold it: {error}") from error
         if self._file is None:
-            raise ValueError("masks sink: expected open() before write()")
-        line = json.dumps(as_record(result), separators=(",", ":"), allow_nan=False)
-        _write_all(self._file, line.encode("ascii") + b"\n")
+            self._file = self._folder.create(results.MASKS)
+        write_whole(self._file, line.encode("ascii") + b"\n")
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    """Write all of `data`; a raw file may take less at a time, such as near a full disk."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        finally:
+            self._folder.release(self)
 
 
 def as_record(result: FrameResult) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def read_masks(path: Path | str) -> Iterator[dict[str, Any]]:
                 yield _read_line(line, f"{path}, line {number}")
     except OSError as error:
         raise StreamSegError(
-            f"cannot read {path} ({folder.reason_of(error)}): expected a masks.jsonl"
+            f"cannot read {path} ({reason_of(error)}): expected a masks.jsonl"
         ) from None
 
 

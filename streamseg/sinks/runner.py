@@ -9,25 +9,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from streamseg.config import SinksConfig
 from streamseg.errors import OutputError
-from streamseg.sinks import Sink
+from streamseg.sinks import Refused, Role, Saved, Sink
+from streamseg.sinks.output.files import reason_of
 from streamseg.types import Event, FrameResult, SourceInfo
 
 OnEvent = Callable[[Event], None]
 
 _STOP_CHECK_S = 0.25
 """How often `put`, waiting for a sink, looks whether the run was stopped."""
+_MOST_REFUSED_IN_A_ROW = 100
+"""Results; a sink that takes none of so many takes none at all."""
 
 
 class SinkRunner:
     """Hands results to sinks: `open`, `put` ..., `close`, in that order, from one thread.
 
     Live, a sink that has fallen `queue_frames` behind loses its oldest waiting result, and this
-    is counted; from a file `put` waits for it instead, until the run is `stopped`. A sink that
-    raises is closed, told of in an event, and left out from then on.
+    is counted; from a file `put` waits for it instead, until the run is `stopped`. A result that
+    a sink refuses is counted as dropped, and told of the first time. A sink that raises is closed,
+    told of in an event, and left out from then on.
     """
 
     def __init__(
@@ -42,21 +47,30 @@ class SinkRunner:
         self._on_event = on_event
         self._lanes = [_Lane(sink, config.queue_frames, live, on_event, stopped) for sink in sinks]
 
-    def open(self, info: SourceInfo, query: str) -> None:
-        """Open all sinks, in order.
+    def open(self, info: SourceInfo, query: str, reads: Sequence[str] = ()) -> None:
+        """Let all sinks check, then open them, in order: none changes anything before all have
+        looked.
+
+        Args:
+            reads: Local files that the source reads.
 
         Raises:
-            OutputError: One of them cannot work; those opened before it are closed again.
+            OutputError: One of them cannot work; those before it are closed again.
         """
-        for position, lane in enumerate(self._lanes):
-            try:
+        try:
+            for lane in self._lanes:
+                lane.check(reads)
+            for lane in self._lanes:
                 lane.start(info, query)
-            except BaseException:
+        except BaseException:
+            lanes, self._lanes = self._lanes, []
+            for lane in lanes:
                 lane.drain()  # also one whose opening was interrupted and still goes on
-                lane.finish({})
-                del self._lanes[position:]
-                self.close({})
-                raise
+                lane.abandon()
+            deadline_s = time.monotonic() + self._close_s
+            for lane in lanes:
+                lane.join(deadline_s)
+            raise
 
     def put(self, result: FrameResult) -> None:
         """Queue a result for every sink; what it holds must not be written to afterwards."""
@@ -67,29 +81,30 @@ class SinkRunner:
         """Let every sink write what it still holds, then finish it; each step gets `close_s`, and
         on a file, where nothing may be lost, as long as the sink gets on.
 
-        The sinks are closed with `summary` plus "sinks", what each of them wrote and dropped.
-        May be called twice.
+        The sinks are closed with `summary` plus "sinks", what each of them wrote and dropped; those
+        that write it come last, so that it also tells who could not finish. May be called twice.
         """
         for lane in self._lanes:
             lane.drain()
         deadline_s = time.monotonic() + self._close_s
         for lane in self._lanes:
             lane.wait_drained(deadline_s, self._close_s)
-        complete = {**summary, "sinks": self.summary()}
-        for lane in self._lanes:
-            lane.finish(complete)
-        deadline_s = time.monotonic() + self._close_s
-        for lane in self._lanes:
-            lane.join(deadline_s)
-        for lane in self._lanes:
-            if lane.alive:
-                self._tell_unfinished(lane)
+        last = [lane for lane in self._lanes if lane.role is Role.SUMMARY]
+        for lanes in ([lane for lane in self._lanes if lane not in last], last):
+            complete = {**summary, "sinks": self.summary()}
+            for lane in lanes:
+                lane.finish(complete)
+            deadline_s = time.monotonic() + self._close_s
+            for lane in lanes:
+                lane.join(deadline_s)
+            for lane in lanes:
+                if lane.alive:
+                    self._tell_unfinished(lane)
 
     def _tell_unfinished(self, lane: _Lane) -> None:
-        message = (
-            f"sink {lane.name} did not finish within {self._close_s:g} s: "
-            "its last frames may be missing"
-        )
+        why = f"did not finish within {self._close_s:g} s"
+        lane.give_up(why)
+        message = f"sink {lane.name} {why}: its last frames may be missing"
         self._on_event(Event("sink_timeout", message))
 
     @property
@@ -98,11 +113,29 @@ class SinkRunner:
         return {lane.name: lane.dropped for lane in self._lanes if lane.dropped}
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Per sink: written, dropped, and why it failed (None when it did not)."""
-        return {
-            lane.name: {"written": lane.written, "dropped": lane.dropped, "error": lane.error}
-            for lane in self._lanes
-        }
+        """Per sink: written, dropped, and why it failed (None when it did not).
+
+        Where a sink failed "last_frame" is the last whole one of what it wrote, None without one;
+        where it refused results "refused" counts them; they are among the dropped.
+        """
+        return {lane.name: lane.summary() for lane in self._lanes}
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether all sinks that keep results have failed, so that going on keeps none."""
+        keeping = [lane for lane in self._lanes if lane.role is Role.RESULTS]
+        return bool(keeping) and all(lane.error is not None for lane in keeping)
+
+    def raise_failures(self) -> None:
+        """
+        Raises:
+            OutputError: Sinks that matter to the run have failed; names each, with the cause and
+                the last whole frame.
+        """
+        failed = [lane for lane in self._lanes if lane.error and lane.role is not Role.ASIDE]
+        if failed:
+            told = "; ".join(f"{lane.name} failed ({lane.failure})" for lane in failed)
+            raise OutputError(f"not everything could be written: {told}")
 
 
 class _Lane:
@@ -119,7 +152,12 @@ class _Lane:
         self.name = sink.name
         self.written = 0
         self.dropped = 0
+        self.refused = 0
         self.error: str | None = None
+        self.role: Role = getattr(sink, "role", Role.ASIDE)
+        self._checked = False
+        self._refused_in_a_row = 0
+        self._last: int | None = None
         self._sink = sink
         self._capacity = capacity
         self._live = live
@@ -139,6 +177,53 @@ class _Lane:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    def check(self, reads: Sequence[str]) -> None:
+        """Let the sink look, if it wants to, before anything is changed.
+
+        Raises:
+            OutputError: It cannot work.
+        """
+        check = getattr(self._sink, "check", None)
+        if check is not None:
+            check(reads)
+            self._checked = True
+
+    def abandon(self) -> None:
+        """End it before the first result, whether it was opened or not."""
+        if self._thread is not None:
+            self.finish({})
+        elif self._checked:
+            with suppress(BaseException):
+                self._sink.close({})
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, and what of its results is whole."""
+        if self.role is not Role.RESULTS:
+            return str(self.error)
+        last = self.saved.last
+        whole = "no frame of it is whole" if last is None else f"whole up to frame {last}"
+        return f"{self.error}; {whole}"
+
+    @property
+    def saved(self) -> Saved:
+        """What can be read back, should it stay at what is written now."""
+        saved: Saved = getattr(self._sink, "saved", Saved(self.written, self._last))
+        return saved
+
+    def summary(self) -> dict[str, Any]:
+        if self.error is None:
+            told = {"written": self.written, "dropped": self.dropped, "error": None}
+        else:
+            saved = self.saved
+            lost = self.dropped + self.written - saved.frames
+            told = {"written": saved.frames, "dropped": lost, "error": self.error}
+            if self.role is Role.RESULTS:
+                told["last_frame"] = saved.last
+        if self.refused:
+            told["refused"] = self.refused
+        return told
+
     def start(self, info: SourceInfo, query: str) -> None:
         """Open the sink in its own thread and wait for the outcome.
 
@@ -151,24 +236,25 @@ class _Lane:
         self._thread.start()
         self._opened.wait()
         if isinstance(self._open_error, OSError):
-            raise OutputError(f"sink {self.name} cannot write: {self._open_error}")
+            raise OutputError(f"sink {self.name} cannot write: {reason_of(self._open_error)}")
         if self._open_error is not None:
             raise self._open_error
 
     def put(self, result: FrameResult) -> None:
         with self._changed:
-            if self.error is not None or self._draining:
+            if self._draining:
                 return
             if self._live and len(self._queue) >= self._capacity:
                 self._queue.popleft()
                 self.dropped += 1
             while not self._changed.wait_for(self._has_room, _STOP_CHECK_S):
                 if self._stopped():
-                    self.dropped += 1
-                    return
-            if self.error is None:
-                self._queue.append(result)
-                self._changed.notify_all()
+                    break
+            if self.error is not None or not self._has_room():
+                self.dropped += 1
+                return
+            self._queue.append(result)
+            self._changed.notify_all()
 
     def _has_room(self) -> bool:
         return len(self._queue) < self._capacity or self.error is not None
@@ -201,6 +287,9 @@ class _Lane:
             self._sink.open(info, query)
         except BaseException as error:  # noqa: BLE001  (handed to the thread that waits in start)
             self._open_error = error
+            if self._checked:
+                with suppress(BaseException):
+                    self._sink.close({})
             return
         finally:
             self._opened.set()
@@ -210,15 +299,45 @@ class _Lane:
             self._fail(error, "failed and is switched off")
         self._drained.set()
         self._finishing.wait()
+        self._close(self._summary)
+
+    def _close(self, summary: Mapping[str, Any]) -> None:
         try:
-            self._sink.close(self._summary)
-        except BaseException as error:  # noqa: BLE001  (as above)
-            self._fail(error, "could not finish")
+            self._sink.close(summary)
+        except BaseException as error:  # noqa: BLE001  (a sink may fail in any way; others go on)
+            if self.error is None:
+                self._fail(error, "could not finish")
 
     def _write_all(self) -> None:
         while (result := self._next()) is not None:
-            self._sink.write(result)
-            self.written += 1
+            try:
+                self._sink.write(result)
+            except Refused as refusal:
+                self._refuse(result, refusal)
+            except BaseException:
+                self._drop_one()
+                raise
+            else:
+                self.written += 1
+                self._last, self._refused_in_a_row = result.frame.index, 0
+        if self.refused and not self.written:
+            raise OutputError("it took none of the results")
+
+    def _refuse(self, result: FrameResult, refusal: Refused) -> None:
+        """Count one result that the sink did not take; one too many ends it."""
+        self._drop_one()
+        self.refused += 1
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row > _MOST_REFUSED_IN_A_ROW:
+            raise OutputError(f"{refusal}, {self._refused_in_a_row} times in a row")
+        if self.refused == 1:
+            index = result.frame.index
+            message = f"sink {self.name} leaves out frame {index}: {refusal}; others are counted"
+            self._on_event(Event("sink_refused", message, frame_index=index))
+
+    def _drop_one(self) -> None:
+        with self._changed:
+            self.dropped += 1
 
     def _next(self) -> FrameResult | None:
         with self._changed:
@@ -229,9 +348,15 @@ class _Lane:
             self._changed.notify_all()
             return result
 
-    def _fail(self, error: BaseException, what: str) -> None:
+    def give_up(self, why: str) -> None:
+        """Note that the sink has failed; what waits for it is dropped."""
         with self._changed:
-            self.error = f"{type(error).__name__}: {error}"
+            if self.error is None:
+                self.error = why
+            self.dropped += len(self._queue)
             self._queue.clear()
             self._changed.notify_all()
-        self._on_event(Event("sink_failed", f"sink {self.name} {what}: {self.error}"))
+
+    def _fail(self, error: BaseException, what: str) -> None:
+        self.give_up(str(error) if isinstance(error, OutputError) else reason_of(error))
+        self._on_event(Event("sink_failed", f"sink {self.name} {what}: {self.failure}"))

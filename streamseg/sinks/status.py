@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from streamseg.sinks import Role
 from streamseg.types import FrameResult, SourceInfo, TrackState
 
 STATE_STYLES = {
@@ -34,6 +35,7 @@ class StatusSink:
     """
 
     name = "status"
+    role = Role.ASIDE
 
     def __init__(self, console: Console, max_frames: int | None = None) -> None:
         self._max_frames = max_frames

@@ -92,6 +92,17 @@ def parse_spec(spec: str) -> SourceSpec:
     )
 
 
+def local_files(spec: str) -> tuple[str, ...]:
+    """Paths of the files here that a source reads; none of a camera, a URL, or what cannot be."""
+    try:
+        parsed = parse_spec(spec)
+    except (SourceSpecError, SourceError):
+        return ()
+    if parsed.kind is Kind.FILE:
+        return (parsed.location.removeprefix("file:"),)
+    return parsed.paths
+
+
 def natural_key(path: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which frame_10 comes after frame_9."""
     parts = _DIGITS.split(path)
