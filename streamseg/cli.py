@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from streamseg.sinks import Sink
-    from streamseg.types import Event
+    from streamseg.types import Event, FrameResult
 
 MOST_FRAMES = 10**12
 PROGRESS_EVENTS = ("grounded", "track_", "decoder")
@@ -212,14 +212,7 @@ def run(
     tell = _event_printer(console, quiet)
     with stop_on_signal(segmenter.stop) as stopped:
         results = segmenter.run(source, query, max_frames=max_frames, sinks=outputs, on_event=tell)
-        masked, failure = 0, None
-        try:
-            for result in results:
-                masked += any(track.box is not None for track in result.masks.objects)
-                if stopped.is_set():  # also where the signal came before the run began
-                    segmenter.stop()
-        except OutputError as error:  # told of last, below what there is
-            failure = error
+        masked, failure = _follow(results, segmenter.stop, stopped)
     summary = segmenter.summary()
     if not quiet and (failure is None or summary.get("frames")):
         from streamseg.cli_report import report
@@ -227,6 +220,21 @@ def run(
         typer.echo(report(summary, masked, output))
     if failure is not None:
         raise failure
+
+
+def _follow(
+    results: Iterator[FrameResult], stop: Callable[[], None], stopped: threading.Event
+) -> tuple[int, OutputError | None]:
+    """Frames with a mask, and what could not be written: told last, below what there is."""
+    masked = 0
+    try:
+        for result in results:
+            masked += any(track.box is not None for track in result.masks.objects)
+            if stopped.is_set():  # also where the signal came before the run began
+                stop()
+    except OutputError as error:
+        return masked, error
+    return masked, None
 
 
 @app.command("configs")

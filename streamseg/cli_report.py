@@ -82,8 +82,8 @@ def _files(summary: Mapping[str, Any], output: Path | None) -> Iterator[str]:
     yield f"wrote {', '.join(where)}" if where else nothing
     for name, told in sinks.items():
         if told["error"] is None and told["dropped"]:
-            many, frames = told["dropped"], "frame" if told["dropped"] == 1 else "frames"
-            yield f"{OF_SINK[name]} lacks {many} {frames} that came too fast or were refused"
+            why = "they came too fast for it, or were refused"
+            yield f"{OF_SINK[name]} lacks {told['dropped']} of the frames: {why}"
 
 
 def _wrote(name: str, told: Mapping[str, Any]) -> bool:

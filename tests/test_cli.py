@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
+from command_line import Call, caller
 
 from streamseg import cli, synthetic
 from streamseg.cli_report import report
@@ -25,21 +26,9 @@ FOREVER = "synthetic:endless?seed=1&size=320x180&live=1"
 PATIENCE_S = 60.0
 
 
-Call = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def streamseg(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs the command line in this process: exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as done:
-            cli.main(words)
-        out, err = capsys.readouterr()
-        assert isinstance(done.value.code, int)
-        return done.value.code, out, err
-
-    return call
+    return caller(capsys)
 
 
 # What a run leaves and says ---------------------------------------------------------------------
@@ -296,12 +285,30 @@ def test_ctrl_c_finishes_the_files(
         assert sum(1 for _ in container.decode(video=0)) == len(records)
 
 
-def test_a_killed_run_leaves_what_it_wrote(
-    endless_run: subprocess.Popen[str], tmp_path: Path
+def test_a_killed_run_leaves_files_that_can_be_read_and_no_lock(
+    endless_run: subprocess.Popen[str], streamseg: Call, tmp_path: Path
 ) -> None:
+    overlay, deadline_s = tmp_path / "out" / "overlay.mp4", time.monotonic() + PATIENCE_S
+    while _frame_count(overlay) < 20:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
     endless_run.kill()
     endless_run.wait()
-    assert len(list(read_masks(tmp_path / "out" / "masks.jsonl"))) >= 10
+    masks = len(list(read_masks(tmp_path / "out" / "masks.jsonl")))
+    assert 20 <= _frame_count(overlay) <= masks
+    words = ["run", "-s", SCENE, "-q", QUERY, "-o", str(tmp_path / "out"), "--max-frames", "3"]
+    assert streamseg(*words)[0] == 1
+    assert streamseg(*words, "--overwrite", "--quiet") == (0, "", "")
+    assert _frame_count(overlay) == 3
+
+
+def _frame_count(path: Path) -> int:
+    """Pictures that play, also of a file that is being written."""
+    try:
+        with av.open(str(path)) as container:
+            return sum(1 for _ in container.decode(video=0))
+    except (av.FFmpegError, IndexError):  # not there yet, or without its first fragment
+        return 0
 
 
 # The report --------------------------------------------------------------------------------------
@@ -309,7 +316,7 @@ def test_a_killed_run_leaves_what_it_wrote(
 LATENCY = {"count": 3, "p50_ms": 9.14, "p95_ms": 12.0, "p99_ms": 31.26}
 
 
-def test_report_tells_speed_drops_and_groundings(tmp_path: Path) -> None:
+def test_report_tells_speed_drops_groundings_and_files() -> None:
     summary = {
         "frames": 300,
         "fps": 29.97,
@@ -326,17 +333,35 @@ def test_report_tells_speed_drops_and_groundings(tmp_path: Path) -> None:
             {"frame": 120, "reason": "drift", "error": "deadline\nof 20 s passed"},
         ],
         "groundings_total": 3,
+        "sinks": {
+            "summary": {"written": 300, "dropped": 0, "error": None},
+            "masks": {"written": 299, "dropped": 1, "error": None},
+            "overlay": {"written": 70, "dropped": 230, "error": "full", "last_frame": 69},
+            "images": {"written": 0, "dropped": 300, "error": "full", "last_frame": None},
+            "status": {"written": 300, "dropped": 0, "error": None},
+        },
     }
-    (tmp_path / "masks.jsonl").write_text("")
-    assert report(summary, masked=280, output=tmp_path).splitlines() == [
+    assert report(summary, masked=280, output=Path("a/out\x1b")).splitlines() == [
         "300 frames at 30.0 fps, masks on 280, dropped 3 (3 overtaken)",
         "latency: p50 9.1 ms, p95 12.0 ms, p99 31.3 ms",
         "the reasoner answered 3 times:",
         "  frame 6, no target yet: 1 found (blue mug), 0.04 s",
         "  frame 90, drift: nothing matches, 0.05 s",
         "  frame 120, drift: no answer (deadline of 20 s passed)",
-        f"wrote {tmp_path / 'masks.jsonl'}",
+        "wrote a/out�/masks.jsonl, a/out�/overlay.mp4 (up to frame 69), a/out�/summary.json",
+        "masks.jsonl lacks 1 of the frames: they came too fast for it, or were refused",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"), [(0, "nothing was written: no frame came"), (9, "nothing was written")]
+)
+def test_report_names_only_what_this_run_wrote(tmp_path: Path, frames: int, told: str) -> None:
+    """Not what lies there of another."""
+    (tmp_path / "overlay.mp4").write_text("old")
+    sinks = {"overlay": {"written": 0, "dropped": 9, "error": "full", "last_frame": None}}
+    summary = {"frames": frames, "fps": 1.0, "sinks": sinks}
+    assert report(summary, masked=0, output=tmp_path).splitlines()[-1] == told
 
 
 def test_report_of_a_long_run_stays_short() -> None:

@@ -212,14 +212,11 @@ class _Lane:
         return saved
 
     def summary(self) -> dict[str, Any]:
-        if self.error is None:
-            told = {"written": self.written, "dropped": self.dropped, "error": None}
-        else:
-            saved = self.saved
-            lost = self.dropped + self.written - saved.frames
-            told = {"written": saved.frames, "dropped": lost, "error": self.error}
-            if self.role is Role.RESULTS:
-                told["last_frame"] = saved.last
+        saved = Saved(self.written, self._last) if self.error is None else self.saved
+        lost = self.dropped + self.written - saved.frames
+        told: dict[str, Any] = {"written": saved.frames, "dropped": lost, "error": self.error}
+        if self.error is not None and self.role is Role.RESULTS:
+            told["last_frame"] = saved.last
         if self.refused:
             told["refused"] = self.refused
         return told

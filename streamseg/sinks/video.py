@@ -22,7 +22,7 @@ from streamseg.config import SinksConfig
 from streamseg.errors import OutputError
 from streamseg.sinks import Refused, Role, Saved
 from streamseg.sinks.output import results
-from streamseg.sinks.output.files import write_whole
+from streamseg.sinks.output.files import reason_of, write_whole
 from streamseg.sinks.output.folder import OutputFolder
 from streamseg.sinks.overlay import Overlay
 from streamseg.sinks.video_time import VideoTime, usable_fps
@@ -162,17 +162,17 @@ class _Video:
     def write(self, result: FrameResult) -> None:
         """
         Raises:
-            Refused: The encoder or the muxer does not take this frame.
+            Refused: It cannot be drawn, or encoder or muxer do not take it.
             OSError: The file cannot be written any more.
         """
         tick = self._time.next(result.frame)
         try:
             self._encode(result, tick)
-        except (av.FFmpegError, cv2.error, ValueError) as error:
+        except Exception as error:
             if self._file.error is not None:
                 raise self._file.error from None
             self._next_keyframe = tick  # what refers to the one that is missing would be wrong
-            raise Refused(f"the encoder refuses it: {error}") from error
+            raise Refused(f"it cannot be encoded ({reason_of(error)})") from error
 
     def close(self) -> None:
         """Write what is held back, and the end."""

@@ -12,11 +12,12 @@ from results import INFO, make_result
 
 from streamseg.errors import OutputError
 from streamseg.sinks.images import ImagesSink, encode_png
+from streamseg.sinks.output.folder import OutputFolder
 from streamseg.sinks.palette import colour_of, davis_palette
 
 
 def test_one_picture_a_frame_named_by_its_index(tmp_path: Path) -> None:
-    sink = ImagesSink(tmp_path)
+    sink = ImagesSink(OutputFolder(tmp_path))
     sink.open(INFO, "the mug")
     for index in (0, 12):
         sink.write(make_result(index, rectangles={1: (10, 5, 30, 25)}))
@@ -52,11 +53,25 @@ def test_large_ids_are_16_bit_grey(top: int) -> None:
     np.testing.assert_array_equal(decoded, labels)
 
 
-def test_an_earlier_runs_pictures_are_not_mixed_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_pictures_that_are_not_a_runs_are_not_mixed_with(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / "000000.png").write_bytes(b"")
-    with pytest.raises(OutputError, match="already holds PNG files"):
-        ImagesSink(tmp_path).open(INFO, "the mug")
+    (tmp_path / "masks" / "00000.png").write_bytes(b"drawn by hand")
+    sink = ImagesSink(OutputFolder(tmp_path, overwrite))
+    with pytest.raises(OutputError, match=r"not a run's, such as 00000\.png"):
+        sink.check(())
+    assert (tmp_path / "masks" / "00000.png").read_bytes() == b"drawn by hand"
+
+
+def test_a_frame_that_comes_twice_is_there_as_it_came_last(tmp_path: Path) -> None:
+    sink = ImagesSink(OutputFolder(tmp_path))
+    sink.open(INFO, "the mug")
+    sink.write(make_result(7, rectangles={1: (10, 5, 30, 25)}))
+    last = make_result(7, rectangles={2: (0, 0, 5, 5)})
+    sink.write(last)
+    sink.close({})
+    (path,) = (tmp_path / "masks").iterdir()
+    assert path.read_bytes() == encode_png(last.masks.labels)
 
 
 def test_neighbouring_ids_have_colours_far_apart() -> None:

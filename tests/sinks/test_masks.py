@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,14 @@ import pytest
 from results import INFO, make_result
 
 from streamseg.errors import OutputError, StreamSegError
+from streamseg.sinks import Refused
 from streamseg.sinks.masks import MasksSink, read_masks
+from streamseg.sinks.output.folder import OutputFolder
 from streamseg.types import TrackState, TriggerReason
 
 
 def test_a_line_is_the_contracts(tmp_path: Path) -> None:
-    sink = MasksSink(tmp_path)
+    sink = MasksSink(OutputFolder(tmp_path))
     sink.open(INFO, "the mug")
     sink.write(
         make_result(12, rectangles={1: (10, 5, 30, 25)}, trigger=TriggerReason.DRIFT, absent=(2,))
@@ -43,7 +46,7 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
 
 
 def test_nothing_found_is_nulls_and_no_objects(tmp_path: Path) -> None:
-    sink = MasksSink(tmp_path)
+    sink = MasksSink(OutputFolder(tmp_path))
     sink.open(INFO, "the mug")
     sink.write(make_result(0, state=TrackState.SEARCHING))
     sink.close({})
@@ -56,7 +59,7 @@ def test_masks_come_back_as_they_were(tmp_path: Path) -> None:
     results = [
         make_result(i, rectangles={1: (i, 0, i + 9, 48), 700: (40, 20, 64, 48)}) for i in range(5)
     ]
-    sink = MasksSink(tmp_path)
+    sink = MasksSink(OutputFolder(tmp_path))
     sink.open(INFO, "the mug")
     for result in results:
         sink.write(result)
@@ -71,10 +74,10 @@ def test_masks_come_back_as_they_were(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 import numpy as np
-from pathlib import Path
 from streamseg.sinks.masks import MasksSink
+from streamseg.sinks.output.folder import OutputFolder
 from streamseg.types import *
-sink = MasksSink(Path(sys.argv[1]))
+sink = MasksSink(OutputFolder(sys.argv[1]))
 sink.open(SourceInfo("s", True), "q")
 for index in range(3):
     frame = Frame(index, 0, 0, np.zeros((4, 4, 3), np.uint8))
@@ -114,4 +117,15 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_refused_at_open(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="cannot write to the output folder"):
-        MasksSink(tmp_path / "out").open(INFO, "the mug")
+        MasksSink(OutputFolder(tmp_path / "out")).open(INFO, "the mug")
+
+
+def test_a_result_that_is_no_json_costs_its_own_line_alone(tmp_path: Path) -> None:
+    sink = MasksSink(OutputFolder(tmp_path))
+    sink.open(INFO, "the mug")
+    sink.write(make_result(0))
+    with pytest.raises(Refused, match=r"masks\.jsonl"):
+        sink.write(replace(make_result(1), difficulty=float("nan")))
+    sink.write(make_result(2))
+    sink.close({})
+    assert [record["frame"] for record in read_masks(tmp_path / "masks.jsonl")] == [0, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from results import INFO, make_result
 
 from streamseg.config import SinksConfig
 from streamseg.errors import OutputError
+from streamseg.sinks import Refused, Role, Saved
 from streamseg.sinks.runner import SinkRunner
 from streamseg.types import Event, FrameResult, SourceInfo
 
@@ -70,7 +71,7 @@ class Failing(Recorder):
 
 
 def run(
-    sinks: list[Recorder], count: int = 6, live: bool = False, **config: Any
+    sinks: Sequence[Recorder], count: int = 6, live: bool = False, **config: Any
 ) -> tuple[SinkRunner, list[Event]]:
     events: list[Event] = []
     runner = SinkRunner(sinks, SinksConfig(**config), live, events.append)
@@ -180,6 +181,166 @@ def test_a_sink_that_cannot_open_stops_the_run_and_closes_the_others(error: Exce
         runner.open(INFO, "the mug")
     assert before.summary is not None
     assert after.threads == set()
+
+
+class Checking(Recorder):
+    """Takes part in the run's result: checks first, keeps results, may say what is saved."""
+
+    def __init__(
+        self,
+        name: str = "checking",
+        role: Role = Role.RESULTS,
+        fail_at: int | None = None,
+        refuse: Callable[[int], bool] = lambda index: False,
+    ) -> None:
+        super().__init__(name)
+        self.role = role
+        self.calls: list[str] = []
+        self.check_error: Exception | None = None
+        self.close_error: Exception | None = None
+        self._fail_at = fail_at
+        self._refuse = refuse
+
+    def check(self, reads: Sequence[str]) -> None:
+        if self.check_error is not None:
+            raise self.check_error
+        self.calls.append(f"check {list(reads)}")
+
+    def open(self, info: SourceInfo, query: str) -> None:
+        super().open(info, query)
+        self.calls.append("open")
+
+    def write(self, result: FrameResult) -> None:
+        if result.frame.index == self._fail_at:
+            raise OSError(28, "No space left on device")
+        if self._refuse(result.frame.index):
+            raise Refused("no such colour")
+        super().write(result)
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        super().close(summary)
+        self.calls.append("close")
+        if self.close_error is not None:
+            raise self.close_error
+
+
+def test_all_check_before_any_opens_and_one_refusal_touches_nothing() -> None:
+    first, plain, last = Checking("first"), Recorder("plain"), Checking("last")
+    last.check_error = OutputError("not here")
+    runner = SinkRunner([first, plain, last], SinksConfig(), live=False)
+    with pytest.raises(OutputError, match="not here"):
+        runner.open(INFO, "the mug", ["clip.mp4"])
+    assert first.calls == ["check ['clip.mp4']", "close"]
+    assert plain.summary is None
+    assert last.calls == []
+    assert runner.summary() == {}
+
+
+def test_a_sink_that_checked_is_closed_also_when_another_cannot_open() -> None:
+    sinks = [Checking("before"), Failing("open", OSError(28, "full")), Checking("after")]
+    with pytest.raises(OutputError, match="sink failing cannot write: full"):
+        SinkRunner(sinks, SinksConfig(), live=False).open(INFO, "the mug")
+    assert sinks[0].calls == ["check []", "open", "close"]  # type: ignore[attr-defined]
+    assert sinks[2].calls == ["check []", "close"]  # type: ignore[attr-defined]
+
+
+def test_a_refused_result_costs_that_result_and_is_told_once() -> None:
+    sink = Checking(refuse=lambda index: index in (3, 4, 9))
+    runner, events = run([sink], count=20)
+    assert sink.frames == [i for i in range(20) if i not in (3, 4, 9)]
+    assert [(event.kind, event.frame_index) for event in events] == [("sink_refused", 3)]
+    assert runner.summary()["checking"] == {
+        "written": 17,
+        "dropped": 3,
+        "error": None,
+        "refused": 3,
+    }
+    runner.raise_failures()
+
+
+def test_a_sink_that_goes_on_refusing_has_failed() -> None:
+    sink = Checking(refuse=lambda index: index >= 5)
+    runner, events = run([sink], count=300)
+    assert [event.kind for event in events] == ["sink_refused", "sink_failed"]
+    told = runner.summary()["checking"]
+    assert (told["written"], told["dropped"], told["last_frame"]) == (5, 295, 4)
+    with pytest.raises(
+        OutputError, match="no such colour, 101 times in a row; whole up to frame 4"
+    ):
+        runner.raise_failures()
+
+
+def test_a_sink_that_took_nothing_of_a_short_run_has_failed() -> None:
+    runner, _ = run([Checking(refuse=lambda index: True)], count=3)
+    with pytest.raises(OutputError, match="took none of the results; no frame of it is whole"):
+        runner.raise_failures()
+
+
+def test_a_failure_names_the_sink_the_cause_and_the_last_whole_frame() -> None:
+    failing, other = Checking("masks", fail_at=7), Checking("overlay")
+    runner, events = run([failing, other], count=20)
+    told = "No space left on device; whole up to frame 6"
+    assert [event.message for event in events] == [f"sink masks failed and is switched off: {told}"]
+    assert runner.summary()["masks"] == {
+        "written": 7,
+        "dropped": 13,
+        "error": "No space left on device",
+        "last_frame": 6,
+    }
+    assert not runner.all_failed
+    with pytest.raises(OutputError, match=rf"^not everything .*: masks failed \({told}\)$"):
+        runner.raise_failures()
+
+
+def test_what_a_sink_held_back_is_not_counted_as_written() -> None:
+    sink = Checking("overlay", fail_at=7)
+    sink.saved = Saved(5, 4)  # type: ignore[attr-defined]
+    runner, _ = run([sink], count=10)
+    told = runner.summary()["overlay"]
+    assert (told["written"], told["dropped"], told["last_frame"]) == (5, 5, 4)
+
+
+def test_all_have_failed_when_all_that_keep_results_have() -> None:
+    sinks = [
+        Checking("masks", fail_at=2),
+        Checking("overlay", fail_at=3),
+        Checking("summary", Role.SUMMARY),
+        Checking("status", Role.ASIDE),
+        Recorder("anybody's"),
+    ]
+    runner, _ = run(sinks, count=9)
+    assert runner.all_failed
+    assert not run(sinks[2:])[0].all_failed
+    assert not run([])[0].all_failed
+
+
+def test_what_is_aside_fails_without_failing_the_run() -> None:
+    runner, events = run([Checking("status", Role.ASIDE, fail_at=1), Failing("write", OSError(5))])
+    assert len(events) == 2
+    runner.raise_failures()
+
+
+def test_the_summary_is_written_last_and_tells_who_could_not_finish() -> None:
+    summary, overlay = Checking("summary", Role.SUMMARY), Checking("overlay")
+    overlay.close_error = OSError(28, "No space left on device")
+    run([summary, overlay], count=4)
+    assert summary.summary is not None
+    assert summary.summary["sinks"]["overlay"]["error"] == "No space left on device"
+
+
+def test_a_sink_that_does_not_finish_has_failed() -> None:
+    gate = threading.Event()
+    hanging, summary = Recorder("overlay", gate), Checking("summary", Role.SUMMARY)
+    hanging.role = Role.RESULTS  # type: ignore[attr-defined]
+    runner = SinkRunner([hanging, summary], SinksConfig(close_s=0.1), live=True)
+    runner.open(INFO, "the mug")
+    runner.put(make_result(0))
+    runner.close({})
+    gate.set()
+    assert summary.summary is not None
+    assert "did not finish" in summary.summary["sinks"]["overlay"]["error"]
+    with pytest.raises(OutputError, match="overlay failed"):
+        runner.raise_failures()
 
 
 def test_a_sink_that_hangs_does_not_hold_up_the_end() -> None:

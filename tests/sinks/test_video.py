@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,13 +13,20 @@ from results import FPS, INFO, make_result
 
 from streamseg.config import SinksConfig
 from streamseg.errors import OutputError
-from streamseg.sinks.video import VideoSink, VideoTime, bounded_size
-from streamseg.types import FrameResult
+from streamseg.sinks import Refused
+from streamseg.sinks.output.folder import OutputFolder
+from streamseg.sinks.video import VideoSink, bounded_size
+from streamseg.types import FrameResult, SourceInfo
 
 
-def write(folder: Path, results: list[FrameResult], config: SinksConfig | None = None) -> None:
-    sink = VideoSink(folder, config or SinksConfig())
-    sink.open(INFO, "the blue mug")
+def write(
+    folder: Path,
+    results: list[FrameResult],
+    config: SinksConfig | None = None,
+    info: SourceInfo = INFO,
+) -> None:
+    sink = VideoSink(OutputFolder(folder), config or SinksConfig())
+    sink.open(info, "the blue mug")
     for result in results:
         sink.write(result)
     sink.close({})
@@ -100,28 +104,6 @@ def test_another_resolution_mid_run_is_letterboxed(tmp_path: Path) -> None:
     assert bar.max() < 40
 
 
-def test_a_killed_run_leaves_a_file_that_plays(tmp_path: Path) -> None:
-    script = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from results import INFO, make_result
-from streamseg.config import SinksConfig
-from streamseg.sinks.video import VideoSink
-sink = VideoSink(Path(sys.argv[1]), SinksConfig())
-sink.open(INFO, "q")
-for index in range(120):
-    sink.write(make_result(index))
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    tests = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", script, os.fspath(tmp_path), os.fspath(tests)], check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert len(read(tmp_path)[0]) >= 100
-
-
 def test_no_frames_leave_no_file(tmp_path: Path) -> None:
     write(tmp_path, [])
     assert not (tmp_path / "overlay.mp4").exists()
@@ -129,11 +111,99 @@ def test_no_frames_leave_no_file(tmp_path: Path) -> None:
 
 def test_an_unwritable_folder_is_refused_at_open() -> None:
     with pytest.raises(OutputError, match="cannot write to the output folder"):
-        VideoSink(Path("/dev/null/out"), SinksConfig()).open(INFO, "the blue mug")
+        VideoSink(OutputFolder("/dev/null/out"), SinksConfig()).open(INFO, "the blue mug")
 
 
-def test_time_grows_over_breaks_and_repeats() -> None:
-    time = VideoTime(fps=10.0)
-    frames = [(0, 7.0), (0, 7.1), (1, 0.0), (1, 0.1), (1, 0.1), (2, 900.0)]
-    times = [time.next_ns(make_result(0, epoch=e, pts_s=at).frame) / 1e9 for e, at in frames]
-    assert times == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+def test_holds_last_as_long_as_in_the_source(tmp_path: Path) -> None:
+    """A screen recording: bursts of five pictures at 25 a second, each held for 3 s."""
+    stamps = [3.2 * burst + 0.04 * i for burst in range(12) for i in range(5)]
+    results = [make_result(i, pts_s=at) for i, at in enumerate(stamps)]
+    write(tmp_path, results, info=replace(INFO, fps=100 / 59))  # what its container says
+    times, _ = read(tmp_path)
+    assert times == pytest.approx(stamps, abs=1e-3)
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert (container.duration or 0) / 1e6 == pytest.approx(35.4, abs=0.01)
+
+
+def test_stamps_that_do_not_grow_by_a_tick_cost_no_frame(tmp_path: Path) -> None:
+    close = [1.0, 1.0, 1.000000001, 1.000000002, 0.9, 1.00001, 1.04, 1.08]
+    write(tmp_path, [make_result(i, pts_s=at) for i, at in enumerate(close)])
+    times, _ = read(tmp_path)
+    assert len(times) == len(close)
+    assert np.all(np.diff(times) > 0)
+    assert times[-2:] == pytest.approx([0.04, 0.08], abs=1e-3)
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "mpeg4"])
+def test_each_encoder_keeps_every_frame_and_plays(
+    tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(av, "codecs_available", {encoder})
+    times = [0.0, 0.04, 0.04, 3.0, 3.04, 3600.0]
+    write(tmp_path, [make_result(i, pts_s=at) for i, at in enumerate(times)])
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert container.streams.video[0].codec_context.name in {"h264", "mpeg4"}
+    assert read(tmp_path)[0] == pytest.approx(times, abs=1e-3)
+
+
+def test_a_frame_that_cannot_be_encoded_costs_that_frame(tmp_path: Path) -> None:
+    sink = VideoSink(OutputFolder(tmp_path), SinksConfig())
+    sink.open(INFO, "the blue mug")
+    for index in range(6):
+        result = make_result(index)
+        if index == 3:
+            flat = replace(result.frame, image=np.zeros((0, 64, 3), np.uint8))
+            with pytest.raises(Refused):
+                sink.write(replace(result, frame=flat))
+        else:
+            sink.write(result)
+    sink.close({})
+    assert sink.saved == (5, 5)
+    times, _ = read(tmp_path)
+    assert times == pytest.approx([0.0, 0.04, 0.08, 0.16, 0.2], abs=1e-3)
+
+
+class Muxer:
+    """A real one, which is given stamps that do not grow, as a container that counts in whole
+    milliseconds would see them."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self.refuse = False
+
+    def mux(self, packet: Any) -> None:
+        if self.refuse:
+            packet.dts = packet.pts = 0
+        self._container.mux(packet)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def test_a_frame_that_the_muxer_refuses_costs_that_frame(tmp_path: Path) -> None:
+    sink = VideoSink(OutputFolder(tmp_path), SinksConfig())
+    sink.open(INFO, "the blue mug")
+    sink.write(make_result(0))
+    assert sink._video is not None
+    muxer: Any = Muxer(sink._video._container)
+    sink._video._container = muxer
+    for index in range(1, 6):
+        muxer.refuse = index in (2, 3)
+        if muxer.refuse:
+            with pytest.raises(Refused, match="cannot be encoded"):
+                sink.write(make_result(index))
+        else:
+            sink.write(make_result(index))
+    sink.close({})
+    assert read(tmp_path)[0] == pytest.approx([0.0, 0.04, 0.16, 0.2], abs=1e-3)
+
+
+def test_one_sink_writes_one_run_after_another(tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path, overwrite=True)
+    sink = VideoSink(folder, SinksConfig())
+    for count in (3, 7):
+        sink.open(INFO, "the blue mug")
+        for index in range(count):
+            sink.write(make_result(index))
+        sink.close({})
+        assert len(read(tmp_path)[0]) == count

@@ -221,8 +221,11 @@ class OutputFolder:
                 )
 
     def _unusable(self, error: OSError) -> OutputError:
+        return self._refusal(reason_of(error))
+
+    def _refusal(self, why: str) -> OutputError:
         return OutputError(
-            f"cannot write to the output folder {self._named} ({reason_of(error)}): give another one"
+            f"cannot write to the output folder {self._named} ({why}): give another one"
         )
 
     def _resolved(self) -> Path:
@@ -230,9 +233,7 @@ class OutputFolder:
         try:
             return self._path.resolve()
         except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
-            raise OutputError(
-                f"cannot write to the output folder {self._named} ({error}): give another one"
-            ) from None
+            raise self._refusal(str(error)) from None
 
     def _let_go(self) -> None:
         self._close()
