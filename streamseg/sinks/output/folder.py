@@ -24,7 +24,6 @@ from streamseg.sinks.output.results import EarlierRun
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Made by this very call, or not at all; never through a link."""
-_CHANGE = os.W_OK | os.X_OK
 _PROBE_BYTES = 4096
 _TRIES = 3
 
@@ -204,7 +203,7 @@ class OutputFolder:
                 "another folder, or --overwrite to replace them (in Python overwrite=True)"
             )
         for changed in (place, place / results.IMAGES) if earlier.pictures else (place,):
-            if not os.access(changed, _CHANGE):
+            if not _may_change(changed):
                 raise PermissionError(errno.EACCES, f"{changed.name} is not writable")
         return earlier
 
@@ -261,11 +260,17 @@ def _make(place: Path) -> list[Path]:
     return missing
 
 
+def _may_change(folder: Path) -> bool:
+    return os.access(
+        folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+    )
+
+
 def _check_can_make(place: Path) -> None:
     parent = next(folder for folder in place.parents if folder.exists())
     if not parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{parent} is not a folder")
-    if not os.access(parent, _CHANGE):
+    if not _may_change(parent):
         raise PermissionError(errno.EACCES, f"{parent} is not writable")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +15,33 @@ import pytest
 from streamseg.errors import OutputError
 from streamseg.sinks.output.folder import OutputFolder
 
-needs_a_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+NOBODY = 65534
 
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:
     """A folder with an earlier run's results, and what is its owner's."""
-    folder = tmp_path / "out"
+    return fill(tmp_path / "out")
+
+
+@pytest.fixture
+def nobodys() -> Iterator[Path]:
+    """A folder, and no right to write elsewhere: root's are put down meanwhile."""
+    folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    if root:
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for inner in (folder, *folder.glob("**/")):
+            inner.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def fill(folder: Path) -> Path:
     (folder / "masks").mkdir(parents=True)
     for name in (
         "summary.json",
@@ -358,17 +380,19 @@ def test_what_cannot_be_a_folder_is_one_line(tmp_path: Path, path: str, why: str
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@needs_a_user
-def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir(mode=0o500)
-    for path in (tmp_path / "out", tmp_path / "out" / "new"):
-        with pytest.raises(OutputError, match="not writable"):
-            OutputFolder(path).examine()
+def test_a_folder_that_may_not_be_written_is_refused(nobodys: Path) -> None:
+    out = nobodys / "out"
+    out.mkdir(mode=0o500)
+    for path in (out, out / "new" / "folder"):
+        for refused in (OutputFolder(path).examine, lambda path=path: OutputFolder(path).claim(0)):
+            with pytest.raises(OutputError, match=r"not writable|Permission denied"):
+                refused()
 
 
-@needs_a_user
-def test_pictures_that_may_not_be_removed_are_refused_before_anything_goes(earlier: Path) -> None:
-    (earlier / "masks").chmod(0o500)
+def test_pictures_that_may_not_be_removed_are_refused_before_anything_goes(nobodys: Path) -> None:
+    out = fill(nobodys / "out")
+    before = content(out)
+    (out / "masks").chmod(0o500)
     with pytest.raises(OutputError, match="masks is not writable"):
-        OutputFolder(earlier, overwrite=True).claim(object())
-    assert (earlier / "summary.json").exists()
+        OutputFolder(out, overwrite=True).claim(object())
+    assert content(out) == before
