@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamseg.errors import SourceError, SourceSpecError
-from streamseg.sources.spec import Kind, natural_key, parse_spec
+from streamseg.sources.spec import Kind, local_files, natural_key, parse_spec
 
 
 @pytest.fixture
@@ -165,3 +165,14 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(SourceSpecError, match="nothing is: expected PROGRAM"):
         parse_spec("-")
+
+
+def test_the_files_that_a_source_reads(tmp_path: Path) -> None:
+    clip, pictures = tmp_path / "a:b.mp4", [tmp_path / f"{n}.png" for n in (2, 10)]
+    for path in (clip, *pictures):
+        path.write_bytes(b"")
+    assert local_files(str(clip)) == local_files(clip.as_uri()) == (str(clip),)
+    assert local_files(str(tmp_path)) == tuple(map(str, pictures))
+    assert local_files(str(tmp_path / "*.png")) == tuple(map(str, pictures))
+    for elsewhere in ("rtsp://camera/1", "synthetic:easy", "gst:videotestsrc", "none.mp4", ""):
+        assert local_files(elsewhere) == ()
