@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamseg.sinks.output.files import legible
+from streamseg.sinks.output.files import as_text
 from streamseg.sinks.output.results import OF_SINK
 from streamseg.sinks.status import printable
 
@@ -77,7 +77,7 @@ def _files(summary: Mapping[str, Any], output: Path | None) -> Iterator[str]:
         return
     sinks = {name: summary["sinks"][name] for name in OF_SINK if name in summary.get("sinks", {})}
     whole = [name for name, told in sinks.items() if _wrote(name, told)]
-    where = [legible(output / OF_SINK[name]) + _end(sinks[name]) for name in whole]
+    where = [as_text(output / OF_SINK[name]) + _end(sinks[name]) for name in whole]
     nothing = "nothing was written" + ("" if summary["frames"] else ": no frame came")
     yield f"wrote {', '.join(where)}" if where else nothing
     for name, told in sinks.items():

@@ -157,8 +157,7 @@ def test_a_source_beside_the_results_may_stay_there(streamseg: Call, earlier: Pa
     ("words", "told"),
     [
         (["--overwrite"], "--overwrite needs --output"),
-        (["--output", ""], "--output is empty"),
-        (["--output", " "], "--output is empty"),
+        (["--output", ""], "--output: expected a path, got an empty one"),
     ],
 )
 def test_wrong_usage_of_outputs_is_exit_code_2(

@@ -30,6 +30,6 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def legible(path: Path) -> str:
+def as_text(path: Path) -> str:
     """`path` for people: bytes that are no text, and what would steer a terminal, show as "�"."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from streamseg.errors import OutputError
 from streamseg.sinks.output import results
-from streamseg.sinks.output.files import legible, reason_of
+from streamseg.sinks.output.files import as_text, reason_of
 from streamseg.sinks.output.lock import lock
 from streamseg.sinks.output.results import EarlierRun
 
@@ -43,7 +43,7 @@ class OutputFolder:
     def __init__(self, path: Path | str, overwrite: bool = False) -> None:
         self._descriptors: list[int] = []
         self._path = Path(path)
-        self._named = legible(self._path)
+        self._named = as_text(self._path)
         self._overwrite = overwrite
         self._guard = threading.RLock()
         self._owners: set[int] = set()
