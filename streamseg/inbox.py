@@ -31,16 +31,16 @@ class Inbox:
         self._query_count = 0
         self._targets: list[Target] = []
         self._removed: list[int] = []
-        self._stopped = threading.Event()
+        self._stopped = False  # no lock: a signal handler may set it at any moment
 
     @property
     def stopped(self) -> bool:
         """The stream is asked to end."""
-        return self._stopped.is_set()
+        return self._stopped
 
     def start(self, query: str | None) -> None:
         """Begin a run: what was asked of an earlier one is forgotten."""
-        self._stopped.clear()
+        self._stopped = False
         with self._lock:
             self._query, self._removed = None, []
         if query is not None:
@@ -60,7 +60,7 @@ class Inbox:
             self._removed.append(track_id)
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
 
     def take(self) -> tuple[Query | None, list[Target], list[int]]:
         """The newest query, the targets to add and the ids to remove since the last call."""

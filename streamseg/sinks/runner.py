@@ -5,6 +5,7 @@ Knows queues and threads; knows neither what a sink writes nor where results com
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -21,7 +22,9 @@ from streamseg.types import Event, FrameResult, SourceInfo
 OnEvent = Callable[[Event], None]
 
 _STOP_CHECK_S = 0.25
-"""How often `put`, waiting for a sink, looks whether the run was stopped."""
+"""How often a wait for a sink looks whether the run was stopped."""
+STOPPED_CLOSE_S = 1.5
+"""In place of a longer `close_s` once the run was stopped: a sink that hangs is left behind."""
 _MOST_REFUSED_IN_A_ROW = 100
 """Results; a sink that takes none of so many takes none at all."""
 
@@ -44,6 +47,8 @@ class SinkRunner:
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._close_s = config.close_s
+        self._live = live
+        self._stopped = stopped
         self._on_event = on_event
         self._lanes = [_Lane(sink, config.queue_frames, live, on_event, stopped) for sink in sinks]
 
@@ -79,32 +84,48 @@ class SinkRunner:
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Let every sink write what it still holds, then finish it; each step gets `close_s`, and
-        on a file, where nothing may be lost, as long as the sink gets on.
+        on a file, where nothing may be lost, as long as the sink gets on. Once the run was stopped
+        a step gets `STOPPED_CLOSE_S`, or as long as the sink gets on; one that hung in the first
+        is not waited for in the second.
 
         The sinks are closed with `summary` plus "sinks", what each of them wrote and dropped; those
         that write it come last, so that it also tells who could not finish. May be called twice.
         """
         for lane in self._lanes:
             lane.drain()
-        deadline_s = time.monotonic() + self._close_s
-        for lane in self._lanes:
-            lane.wait_drained(deadline_s, self._close_s)
+        self._wait_while(lambda lane: lane.error is None and not lane.drained)
         last = [lane for lane in self._lanes if lane.role is Role.SUMMARY]
         for lanes in ([lane for lane in self._lanes if lane not in last], last):
-            complete = {**summary, "sinks": self.summary()}
-            for lane in lanes:
-                lane.finish(complete)
-            deadline_s = time.monotonic() + self._close_s
-            for lane in lanes:
-                lane.join(deadline_s)
-            for lane in lanes:
-                if lane.alive:
-                    self._tell_unfinished(lane)
+            self._finish(lanes, {**summary, "sinks": self.summary()})
+
+    def _finish(self, lanes: Sequence[_Lane], summary: Mapping[str, Any]) -> None:
+        for lane in lanes:
+            lane.finish(summary)
+        self._wait_while(lambda lane: lane in lanes and (lane.drained or not self._stopped()))
+        for lane in lanes:
+            if lane.alive:
+                self._tell_unfinished(lane)
+
+    def _wait_while(self, busy: Callable[[_Lane], bool]) -> None:
+        """Wait for the lanes that are busy, as long as patience lasts; it lasts longer while any
+        of them gets on, on a file or once the run was stopped: what is left to write is little."""
+        patience, written = _Patience(self._close_s, self._stopped), self._written()
+        while (left_s := patience.left_s()) > 0:
+            waiting = next((lane for lane in self._lanes if lane.alive and busy(lane)), None)
+            if waiting is None:
+                return
+            waiting.wait_for_change(min(left_s, _STOP_CHECK_S))
+            if self._written() > written and (not self._live or self._stopped()):
+                patience, written = _Patience(self._close_s, self._stopped), self._written()
+
+    def _written(self) -> int:
+        return sum(lane.written for lane in self._lanes)
 
     def _tell_unfinished(self, lane: _Lane) -> None:
-        why = f"did not finish within {self._close_s:g} s"
+        limit_s = min(self._close_s, STOPPED_CLOSE_S) if self._stopped() else self._close_s
+        why = f"did not finish within {limit_s:g} s"
         lane.give_up(why)
-        message = f"sink {lane.name} {why}: its last frames may be missing"
+        message = f"sink {lane.name} {why} and is left behind: its last frames may be missing"
         self._on_event(Event("sink_timeout", message))
 
     @property
@@ -136,6 +157,24 @@ class SinkRunner:
         if failed:
             told = "; ".join(f"{lane.name} failed ({lane.failure})" for lane in failed)
             raise OutputError(f"not everything could be written: {told}")
+
+
+class _Patience:
+    """How long to wait for sinks still: less, once the run was stopped."""
+
+    def __init__(self, close_s: float, stopped: Callable[[], bool]) -> None:
+        self._close_s = close_s
+        self._stopped = stopped
+        self._began_s = time.monotonic()
+        self._stopped_s: float | None = None
+
+    def left_s(self) -> float:
+        now_s = time.monotonic()
+        left_s = self._began_s + self._close_s - now_s
+        if self._stopped():
+            self._stopped_s = now_s if self._stopped_s is None else self._stopped_s
+            left_s = min(left_s, self._stopped_s + STOPPED_CLOSE_S - now_s)
+        return left_s
 
 
 class _Lane:
@@ -176,6 +215,11 @@ class _Lane:
     @property
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def drained(self) -> bool:
+        """All results are written, or never will be."""
+        return self._drained.is_set()
 
     def check(self, reads: Sequence[str]) -> None:
         """Let the sink look, if it wants to, before anything is changed.
@@ -231,7 +275,11 @@ class _Lane:
             target=self._run, args=(info, query), name=f"sink-{self.name}", daemon=True
         )
         self._thread.start()
-        self._opened.wait()
+        patience = _Patience(math.inf, self._stopped)
+        while not self._opened.wait(_STOP_CHECK_S):
+            if patience.left_s() <= 0:
+                self.give_up("was not open when the run was stopped")
+                return
         if isinstance(self._open_error, OSError):
             raise OutputError(f"sink {self.name} cannot write: {reason_of(self._open_error)}")
         if self._open_error is not None:
@@ -261,15 +309,6 @@ class _Lane:
             self._draining = True
             self._changed.notify_all()
 
-    def wait_drained(self, deadline_s: float, patience_s: float) -> None:
-        """Wait until `deadline_s`; on a file, until nothing was written for `patience_s`."""
-        written = self.written
-        while self.alive and (left_s := deadline_s - time.monotonic()) > 0:
-            if self._drained.wait(min(left_s, _STOP_CHECK_S)):
-                return
-            if not self._live and self.written > written:
-                written, deadline_s = self.written, time.monotonic() + patience_s
-
     def finish(self, summary: Mapping[str, Any]) -> None:
         if not self._finishing.is_set():
             self._summary = summary
@@ -278,6 +317,13 @@ class _Lane:
     def join(self, deadline_s: float) -> None:
         if self._thread is not None:
             self._thread.join(max(0.0, deadline_s - time.monotonic()))
+
+    def wait_for_change(self, timeout_s: float) -> None:
+        """Wait until all is written or, after that, until the sink has ended."""
+        if not self.drained:
+            self._drained.wait(timeout_s)
+        elif self._thread is not None:
+            self._thread.join(timeout_s)
 
     def _run(self, info: SourceInfo, query: str) -> None:
         try:

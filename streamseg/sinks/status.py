@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -58,7 +59,8 @@ class StatusSink:
         limits = [limit for limit in (info.frame_count, self._max_frames) if limit]
         self._total = min(limits) if limits else None
         self._query = printable(query)
-        self._live.start()
+        with contextlib.suppress(OSError):  # the terminal may have gone, here and below
+            self._live.start()
 
     def write(self, result: FrameResult) -> None:
         now_s = time.monotonic()
@@ -73,7 +75,8 @@ class StatusSink:
         self._frames += 1
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        self._live.stop()
+        with contextlib.suppress(OSError):
+            self._live.stop()
 
     def render(self) -> RenderableType:
         """The line as it stands; also called from the terminal's own refresh thread."""
