@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from streamseg.version import __version__
 
 if TYPE_CHECKING:
-    from streamseg.pipeline import StreamSegmenter
+    from streamseg.segmenter import StreamSegmenter
 
 __all__ = ["StreamSegmenter", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    # Loaded when asked for: the reasoning process imports this package and needs no pipeline.
+    # Loaded when asked for: the reasoning process imports this package and needs none of it.
     if name == "StreamSegmenter":
-        from streamseg.pipeline import StreamSegmenter
+        from streamseg.segmenter import StreamSegmenter
 
         return StreamSegmenter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

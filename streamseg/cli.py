@@ -1,17 +1,17 @@
 """The command line: words into a run, errors into one line and an exit code.
 
-Exit codes: 0 done (Ctrl-C is a way to be done), 1 failed, 2 wrong usage or config.
+Exit codes: 0 done (Ctrl-C, SIGTERM and SIGHUP are ways to be done), 1 failed, 2 wrong usage or
+config, 128 and the signal's number aborted: 130 by a second Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +20,7 @@ from streamseg.cli_complaint import Complaint
 from streamseg.errors import OutputError, StreamSegError, UsageError
 from streamseg.masking import mask
 from streamseg.paths import trouble_with_path
+from streamseg.signals import SIGNALS, Aborted
 from streamseg.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from streamseg.types import Event, FrameResult
 
 MOST_FRAMES = 10**12
+_ABORTED = "aborted: what was written so far stays readable"
 PROGRESS_EVENTS = ("grounded", "track_", "decoder")
 """Kinds of event that all goes well with: worth a line on a terminal only."""
 
@@ -61,12 +63,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The words after the program's name; the process's own when None.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    sys.exit(_exit_code(words))
+    if argv is None:
+        from streamseg.__main__ import main as main_process
+
+        main_process()
+    with SIGNALS.installed():
+        code = exit_code(argv)
+    sys.exit(code)
 
 
-def _exit_code(words: list[str]) -> int:
-    usage_error, say = _usage_error(), Complaint(words)
+def exit_code(argv: Sequence[str]) -> int:
+    """Run the command line and say with which code the process is to exit."""
+    words = list(argv)
+    say = Complaint(words)
+    try:
+        return _try(words, say)
+    except Aborted as aborted:
+        return _say_aborted(aborted, words, say)
+    except (KeyboardInterrupt, typer.Abort):
+        return say(_ABORTED, 128 + signal.SIGINT)
+
+
+def _try(words: list[str], say: Complaint) -> int:
+    usage_error = _usage_error()
     if not words:
         app(["--help"], prog_name="streamseg", standalone_mode=False)
         return UsageError.exit_code
@@ -79,14 +98,20 @@ def _exit_code(words: list[str]) -> int:
         return say.usage(error)
     except StreamSegError as error:
         return say(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return say("aborted: what was written so far stays readable", 1)
     except BrokenPipeError:
-        sys.stderr.close()  # who reads our output has gone: no complaint at exit either
-        return 1
+        return 1  # who reads our output has gone
     except Exception as error:  # noqa: BLE001  (the last resort: a fault of ours, told as one line)
+        if SIGNALS.aborted is not None:  # a library made an error of its own of it
+            raise SIGNALS.aborted from None
         fault = f"internal error, {type(error).__name__}: {error}"
         return say(f"{fault} (add --debug to see where, and please report it)", 1)
+
+
+def _say_aborted(aborted: Aborted, words: list[str], say: Complaint) -> int:
+    """A run that was stopped before it began is done as it was asked; anything else is not."""
+    if aborted.first and next((word for word in words if word[:1] != "-"), "") == "run":
+        return say("stopped before the first frame", 0)
+    return say(_ABORTED, aborted.exit_code)
 
 
 def _usage_error() -> type[Exception]:
@@ -184,7 +209,8 @@ def run(
       streamseg run --source "synthetic:reentry?seed=1" --query "the green oval" --output out
       streamseg run -s talk.mp4 -q "the cup" --set trigger.refresh_s=4 --set sinks.images=true
 
-    Ctrl-C ends a run and finishes its files; a second one aborts.
+    Ctrl-C, SIGTERM and SIGHUP end a run at any moment within 2 s and finish its files: exit code 0.
+    A second one aborts: 130, 143 or 129; what was written so far stays readable.
 
     --output gets masks.jsonl (COCO RLE, a line a frame), overlay.mp4 and summary.json, from the
     first frame on; a killed run leaves files that can be read. A folder with another run's results
@@ -197,7 +223,7 @@ def run(
     from streamseg import config as configs
     from streamseg import sinks
     from streamseg.inbox import check_query
-    from streamseg.pipeline import StreamSegmenter
+    from streamseg.segmenter import StreamSegmenter
 
     changes = [*(overrides or []), *(["source.realtime=true"] if realtime else [])]
     settings = configs.load(config, changes)
@@ -210,28 +236,26 @@ def run(
         outputs.append(_status_sink(console, max_frames))
     segmenter = StreamSegmenter.from_config(settings)
     tell = _event_printer(console, quiet)
-    with stop_on_signal(segmenter.stop) as stopped:
+    with SIGNALS.heard_by(segmenter.stop):
         results = segmenter.run(source, query, max_frames=max_frames, sinks=outputs, on_event=tell)
-        masked, failure = _follow(results, segmenter.stop, stopped)
-    summary = segmenter.summary()
-    if not quiet and (failure is None or summary.get("frames")):
-        from streamseg.cli_report import report
+        if SIGNALS.received:  # before there was a run that it could end
+            segmenter.stop()
+        masked, failure = _follow(results)
+        summary = segmenter.summary()
+        if not quiet and (failure is None or summary["frames"]):
+            from streamseg.cli_report import report
 
-        typer.echo(report(summary, masked, output))
+            _print(report(summary, masked, output))
     if failure is not None:
         raise failure
 
 
-def _follow(
-    results: Iterator[FrameResult], stop: Callable[[], None], stopped: threading.Event
-) -> tuple[int, OutputError | None]:
+def _follow(results: Iterator[FrameResult]) -> tuple[int, OutputError | None]:
     """Frames with a mask, and what could not be written: told last, below what there is."""
     masked = 0
     try:
         for result in results:
             masked += any(track.box is not None for track in result.masks.objects)
-            if stopped.is_set():  # also where the signal came before the run began
-                stop()
     except OutputError as error:
         return masked, error
     return masked, None
@@ -367,27 +391,15 @@ def verify_model(name: ModelName, debug: Debug = False) -> None:
     typer.echo(f"{name} is whole")
 
 
-@contextmanager
-def stop_on_signal(stop: Callable[[], None]) -> Iterator[threading.Event]:
-    """Within the block the first Ctrl-C or SIGTERM calls `stop`; the second aborts.
-
-    Yields:
-        Set once the first one has come.
-    """
-    stopped = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+def _print(text: str) -> None:
+    """To standard output, where there still is one: after a SIGHUP the terminal has gone."""
     try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        if not SIGNALS.received:
+            raise
 
 
 def _console() -> Console:
@@ -413,7 +425,8 @@ def _event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
         progress = event.kind.startswith(PROGRESS_EVENTS)
         if quiet or (progress and not _interactive(console)):
             return
-        console.print(f"streamseg: {printable(mask(event.message))}", soft_wrap=True)
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            console.print(f"streamseg: {printable(mask(event.message))}", soft_wrap=True)
 
     return tell
 

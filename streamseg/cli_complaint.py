@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from streamseg.errors import UsageError
@@ -27,10 +28,11 @@ class Complaint:
 
     def __call__(self, message: str, exit_code: int, where: str = "streamseg") -> int:
         """Say it, and return `exit_code`."""
-        if self._debug:
-            print(self._mask(traceback.format_exc().rstrip()), file=sys.stderr)
-        line = self._mask(" ".join(message.split()))
-        print(f"{where}: {_shortened(line)}", file=sys.stderr)
+        with suppress(OSError):  # the terminal may have gone
+            if self._debug:
+                print(self._mask(traceback.format_exc().rstrip()), file=sys.stderr)
+            line = self._mask(" ".join(message.split()))
+            print(f"{where}: {_shortened(line)}", file=sys.stderr, flush=True)
         return exit_code
 
     def usage(self, error: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from streamseg.sinks.output.files import as_text
 from streamseg.sinks.output.results import OF_SINK
 from streamseg.sinks.status import printable
+from streamseg.types import ReasonerState
 
 _GROUNDINGS_SHOWN = 8
 
@@ -21,7 +22,10 @@ def report(summary: Mapping[str, Any], masked: int, output: Path | None) -> str:
         masked: Frames that had a mask.
         output: The folder that was written to, None when nothing was.
     """
+    if not summary["frames"]:
+        return "stopped before the first frame"
     lines = [_frames(summary, masked), *_latency(summary), *_groundings(summary)]
+    lines += _reasoner(summary.get("reasoner", {}))
     lines += _files(summary, output)
     return "\n".join(lines)
 
@@ -50,13 +54,31 @@ def _groundings(summary: Mapping[str, Any]) -> Iterator[str]:
     groundings: Sequence[Mapping[str, Any]] = summary.get("groundings", [])
     total = summary.get("groundings_total", len(groundings))
     if not total:
-        yield "the reasoner was not asked, or did not answer before the end"
+        if summary.get("reasoner", {}).get("state") == ReasonerState.STARTING:
+            yield "the reasoner was still being loaded at the end"
+        else:
+            yield "the reasoner was not asked, or did not answer before the end"
         return
     yield f"the reasoner answered {total} time{'' if total == 1 else 's'}:"
     for grounding in groundings[:_GROUNDINGS_SHOWN]:
         yield f"  frame {grounding['frame']}, {grounding['reason']}: {_answer(grounding)}"
     if total > _GROUNDINGS_SHOWN:
         yield f"  and {total - _GROUNDINGS_SHOWN} more"
+
+
+def _reasoner(reasoner: Mapping[str, Any]) -> Iterator[str]:
+    """A word on a reasoner that failed: what it did not say is not "nothing matches"."""
+    failures, last = reasoner.get("failures", 0), printable(str(reasoner.get("last_failure")))
+    if not failures:
+        return
+    times = f"{failures} time{'' if failures == 1 else 's'}"
+    if reasoner["state"] == ReasonerState.READY:
+        yield f"the reasoner failed {times} and was started again: {last}"
+    else:
+        yield (
+            f"the reasoner failed {times} and was {reasoner['state']} at the end, so that frames "
+            f"without masks need not mean that nothing matches: {last}"
+        )
 
 
 def _answer(grounding: Mapping[str, Any]) -> str:

@@ -10,47 +10,41 @@ it and the run is a pure function of its input.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from streamseg import config as configs
-from streamseg import propagation, segmentation
 from streamseg.buffer import FrameBuffer
-from streamseg.clock import Clock, RealClock, VirtualClock
+from streamseg.clock import Clock, RealClock
 from streamseg.config import Config
 from streamseg.engines_in_use import EnginesInUse
-from streamseg.errors import SourceError, UsageError
-from streamseg.inbox import Inbox, check_query
+from streamseg.errors import SourceError
+from streamseg.inbox import Inbox
 from streamseg.keyframes.watch import KeyframeWatch, Look
-from streamseg.listener import OnEvent, careful
+from streamseg.listener import OnEvent
+from streamseg.propagation import Propagator
 from streamseg.propagation.catchup import CatchUp, Job
 from streamseg.propagation.tracks import Merge, TrackBook, without
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.dialogue import Dialogue, Question
+from streamseg.segmentation import Segmenter
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
-from streamseg.sources import Source, StreamEnded, open_source
-from streamseg.sources.spec import local_files
-from streamseg.summary import GroundingLog, describe_run
+from streamseg.sources import Source, StreamEnded
+from streamseg.summary import GroundingLog, describe_run, describe_setting
 from streamseg.telemetry import Telemetry
 from streamseg.types import (
-    Box,
     Event,
     Frame,
     FrameResult,
     Grounding,
     Labels,
     MaskSet,
-    Point,
     Propagated,
     Query,
-    Target,
     TriggerReason,
 )
 
@@ -58,155 +52,18 @@ READ_TIMEOUT_S = 0.25
 """How often a silent source lets the loop see that it was stopped."""
 
 
-class StreamSegmenter:
-    """A sentence and a live picture in, masks out.
+class Run:
+    """One stream from its first frame to its last, whoever owns the loop: `next_result` draws the
+    frames from the source, `step` takes them as they are pushed.
 
-    Models are loaded once and serve one run after another. `set_query`, `add_target`,
-    `remove_target` and `stop` may be called at any time from any thread; they take effect on the
-    next frame.
+    Used by one thread at a time: `open`, then frames, then `close`.
     """
-
-    def __init__(self, config: Config) -> None:
-        """
-        Raises:
-            CheckpointError: Weights that the config names are missing or of another shape.
-            MissingDependencyError: A package that the config needs is not installed.
-        """
-        self.config = config
-        self._segmenter = segmentation.build(config.segmentation)
-        self._propagator = propagation.build(config.propagation)
-        self._inbox = Inbox()
-        self._running = threading.Lock()
-        self._run: _Run | None = None
-        self._summary: dict[str, Any] = {}
-
-    @classmethod
-    def from_config(
-        cls, name_or_path: str | Path | Config = "classical", overrides: Sequence[str] = ()
-    ) -> Self:
-        """Make one from a shipped config's name, a YAML file or a Config, with `a.b=value`
-        overrides.
-
-        Raises:
-            ConfigError: No such config, an unknown key, a bad value.
-        """
-        if isinstance(name_or_path, Config):
-            return cls(name_or_path)
-        return cls(configs.load(name_or_path, overrides))
-
-    def run(
-        self,
-        source: str | Source,
-        query: str | None = None,
-        *,
-        max_frames: int | None = None,
-        sinks: Sequence[Sink] = (),
-        on_event: OnEvent | None = None,
-        clock: Clock | None = None,
-    ) -> Iterator[FrameResult]:
-        """Segment a stream: a generator of one result per frame, in which nothing piles up.
-
-        Args:
-            source: SRC as in `open_source`, or an open source, which is closed at the end.
-            query: What to find; None to follow only targets added by hand.
-            max_frames: Stop after so many results.
-            sinks: Also get every result, each in a thread of its own.
-            on_event: Told of reconnects, groundings, failures, engines that stand in; called from
-                several threads. What it raises is logged and goes no further.
-            clock: Real for a live source and virtual for any other, unless given.
-
-        Raises:
-            QueryError: An empty or over-long query.
-            UsageError: Another run of this segmenter has not ended yet.
-            SourceSpecError, SourceError: The source cannot be opened, failed or had no frames.
-            OutputError: Before the first frame: a sink cannot write. After the last one, with all
-                files finished: a sink of `sinks.build` has failed; when all of those that keep
-                results have, the run ends there. The results up to then were yielded.
-        """
-        if query is not None:
-            check_query(query, self.config.reasoning.max_query_chars)
-        if not self._running.acquire(blocking=False):
-            raise UsageError(
-                "this StreamSegmenter is already running: finish or close that run first, "
-                "or make another StreamSegmenter"
-            )
-        tell = careful(on_event)
-        with ExitStack() as stack:
-            stack.callback(self._running.release)
-            reads = local_files(source) if isinstance(source, str) else ()
-            if isinstance(source, str):
-                source = open_source(source, self.config.source, RealClock(), tell)
-            stack.callback(_close, source, tell)
-            self._inbox.start(query)
-            run = self._run = _Run(
-                self.config,
-                self._segmenter,
-                self._propagator,
-                source,
-                self._inbox,
-                clock or (RealClock() if source.info.live else VirtualClock()),
-                tell,
-                sinks,
-            )
-            stack.callback(self._finish, run)
-            yield from run.results(query or "", max_frames, reads)
-
-    def set_query(self, text: str) -> None:
-        """Look for something else from the next frame on; the query in force changes nothing.
-        Targets added by hand stay.
-
-        Raises:
-            QueryError: An empty or over-long query.
-        """
-        check_query(text, self.config.reasoning.max_query_chars)
-        self._inbox.set_query(text)
-
-    def add_target(
-        self,
-        box: Box,
-        *,
-        positive: Sequence[Point] = (),
-        negative: Sequence[Point] = (),
-        label: str = "",
-    ) -> None:
-        """Follow what is in `box` on the next frame, whatever the query says.
-
-        Args:
-            box: x0, y0, x1, y1 in pixels of the source.
-            positive, negative: Points on the object and just off it.
-        """
-        self._inbox.add_target(Target(box, tuple(positive), tuple(negative), label=label))
-
-    def remove_target(self, track_id: int) -> None:
-        """Stop following an object; an unknown id is ignored."""
-        self._inbox.remove_target(track_id)
-
-    def stop(self) -> None:
-        """End the run after the frame under way; its files are finished."""
-        self._inbox.stop()
-
-    def summary(self) -> dict[str, Any]:
-        """Counts, latencies and groundings of the run under way, or of the last one."""
-        run = self._run  # another thread may end the run meanwhile
-        return self._summary if run is None else run.summary()
-
-    def _finish(self, run: _Run) -> None:
-        run.close()
-        self._summary = run.summary()
-        self._run = None
-        self._inbox.take()  # what came too late is not the next run's
-        self._propagator.reset()
-        self._propagator.remove(self._propagator.ids)
-
-
-class _Run:
-    """One stream from its first frame to its last."""
 
     def __init__(
         self,
         config: Config,
-        segmenter: segmentation.Segmenter,
-        propagator: propagation.Propagator,
+        segmenter: Segmenter,
+        propagator: Propagator,
         source: Source,
         inbox: Inbox,
         clock: Clock,
@@ -220,6 +77,7 @@ class _Run:
         self._inbox = inbox
         self._clock = clock
         self._on_event = on_event
+        self._setting = describe_setting(config)
         self._telemetry = Telemetry()
         self._groundings = GroundingLog()
         self._buffer = FrameBuffer(config.buffer)
@@ -241,32 +99,62 @@ class _Run:
         self._position = -1
         """Index of the frame that the live propagator stands on."""
 
-    def results(
-        self, query: str, max_frames: int | None, reads: Sequence[str]
-    ) -> Iterator[FrameResult]:
-        info = self._source.info
-        self._sinks.open(info, query, reads)
-        try:
-            self._dialogue.start()
-            for frame in self._frames(max_frames):
-                result = self._process(frame)
-                self._sinks.put(result)
-                yield result
-            if not self._telemetry.frames and self._wants_more(max_frames):
-                raise SourceError(f"{info.name} ended without a single frame")
-        finally:
-            self._dialogue.close()
-            self._sinks.close(self.summary())
-        self._sinks.raise_failures()
+    def open(self, query: str, reads: Sequence[str] = ()) -> None:
+        """Open the sinks and begin to load the reasoner.
+
+        Args:
+            reads: Local files that the source reads.
+
+        Raises:
+            OutputError: A sink cannot work.
+        """
+        self._sinks.open(self._source.info, query, reads)
+        self._dialogue.start()
+
+    def next_result(self, max_frames: int | None) -> FrameResult | None:
+        """Wait for the source's next frame; None once it has ended, or the run was stopped.
+
+        Raises:
+            SourceError: It ended without a single frame, or failed.
+        """
+        while self._wants_more(max_frames):
+            try:
+                frame = self._source.read(READ_TIMEOUT_S)
+            except StreamEnded:
+                break
+            if frame is not None:
+                return self.step(frame)
+        if not self._telemetry.frames and self._wants_more(max_frames):
+            raise SourceError(f"{self._source.info.name} ended without a single frame")
+        return None
+
+    @property
+    def stopped(self) -> bool:
+        """It was asked to end."""
+        return self._inbox.stopped
+
+    def step(self, frame: Frame) -> FrameResult:
+        """Take one frame through the stages and hand its result to the sinks."""
+        result = self._process(frame)
+        self._sinks.put(result)
+        return result
 
     def close(self) -> None:
-        self._catchup.close()
-        self._dialogue.close()
-        self._buffer.clear()
+        """Finish the files and let go of everything. May be called twice.
+
+        Every step is taken, whatever becomes of the others. None needs an import, a new thread or
+        a new process: the interpreter may be ending.
+        """
+        with ExitStack() as steps:
+            steps.callback(self._buffer.clear)
+            steps.callback(self._catchup.close)
+            steps.callback(lambda: self._sinks.close(self.summary()))
+            steps.callback(self._dialogue.close)
 
     def summary(self) -> dict[str, Any]:
+        """What the run is so far, in plain values."""
         return describe_run(
-            self._config,
+            self._setting,
             self._source.info,
             self._source.dropped,
             self._telemetry,
@@ -274,22 +162,21 @@ class _Run:
             self._query,
             self._engines.summary(),
             self._sinks.summary(),
+            self._dialogue.condition(),
         )
 
-    # The way of one frame ---------------------------------------------------------------------
+    def raise_failures(self) -> None:
+        """
+        Raises:
+            OutputError: Not everything could be written.
+        """
+        self._sinks.raise_failures()
 
     def _wants_more(self, max_frames: int | None) -> bool:
         enough = max_frames is not None and self._telemetry.frames >= max_frames
         return not (enough or self._inbox.stopped or self._sinks.all_failed)
 
-    def _frames(self, max_frames: int | None) -> Iterator[Frame]:
-        while self._wants_more(max_frames):
-            try:
-                frame = self._source.read(READ_TIMEOUT_S)
-            except StreamEnded:
-                return
-            if frame is not None:
-                yield frame
+    # The way of one frame ---------------------------------------------------------------------
 
     def _process(self, frame: Frame) -> FrameResult:
         started_ns = perf_counter_ns()
@@ -487,6 +374,7 @@ class _Run:
             difficulty=1.0 if look is None else look.difficulty.value,
             trigger=None if look is None else look.decision.reason,
             timings_ms=timings,
+            reasoner=self._dialogue.state,
         )
 
     def _latency_ms(self, frame: Frame, started_ns: int, timings: Mapping[str, float]) -> float:
@@ -499,11 +387,3 @@ class _Run:
 
     def _tell(self, kind: str, message: str, frame: Frame) -> None:
         self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))
-
-
-def _close(source: Source, tell: OnEvent) -> None:
-    """A source that cannot be closed is worth a word, but undoes nothing of the run."""
-    try:
-        source.close()
-    except Exception as error:  # noqa: BLE001 - as above
-        tell(Event("source_failed", f"{source.info.name} could not be closed: {error}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections import deque
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -13,10 +14,12 @@ from streamseg.config import Config
 from streamseg.masking import mask
 from streamseg.reasoning.dialogue import Answer
 from streamseg.telemetry import Telemetry
-from streamseg.types import Grounding, Query, SourceInfo
+from streamseg.types import Grounding, Query, ReasonerState, SourceInfo
 
 MAX_GROUNDINGS = 1000
 """The newest that are kept word for word, so that an endless stream keeps constant memory."""
+
+NOT_STARTED = {"state": str(ReasonerState.STARTING), "failures": 0, "last_failure": None}
 
 _PACKAGES = ("numpy", "opencv-python-headless", "av", "torch", "transformers", "onnxruntime")
 
@@ -73,8 +76,14 @@ def _told(grounding: Grounding) -> dict[str, Any]:
     }
 
 
+def describe_setting(config: Config) -> dict[str, Any]:
+    """What does not change during a run: config and versions. Taken at its beginning, for packages
+    cannot be looked up any more while the interpreter ends."""
+    return {"config": _masked(config.model_dump(mode="json")), "versions": versions()}
+
+
 def describe_run(
-    config: Config,
+    setting: Mapping[str, Any],
     info: SourceInfo,
     dropped: Mapping[str, int],
     telemetry: Telemetry,
@@ -82,8 +91,13 @@ def describe_run(
     query: Query | None,
     engines: Mapping[str, Any],
     sinks: Mapping[str, Any],
+    reasoner: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of summary.json, in plain values."""
+    """The content of summary.json, in plain values.
+
+    Args:
+        setting: Of `describe_setting`.
+    """
     told = telemetry.summary()
     return {
         "source": {
@@ -100,12 +114,21 @@ def describe_run(
         "answers_dropped": told["dropped"],
         "counters": told["counters"],
         "latency": told["latency"],
+        "reasoner": dict(reasoner),
         **groundings.summary(),
         "engines": dict(engines),
         "sinks": dict(sinks),
-        "config": _masked(config.model_dump(mode="json")),
-        "versions": versions(),
+        **setting,
     }
+
+
+def nothing_done(config: Config, name: str, query: str | None) -> dict[str, Any]:
+    """The summary of a run that has no first frame yet."""
+    asked = None if query is None else Query(query)
+    info = SourceInfo(name, live=False)
+    return describe_run(
+        describe_setting(config), info, {}, Telemetry(), GroundingLog(), asked, {}, {}, NOT_STARTED
+    )
 
 
 def _masked(value: Any) -> Any:
@@ -116,6 +139,11 @@ def _masked(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Of streamseg, Python, the system, and the libraries that are installed."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"streamseg": __version__, "python": platform.python_version()}
     found["platform"] = platform.platform()
     for package in _PACKAGES:

@@ -1,14 +1,17 @@
-"""What the stages say to one another: frames, targets, masks, results; imports nothing of ours."""
+"""What the stages say to one another: frames, targets, masks, results; knows no stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from supervision import Detections
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
@@ -225,6 +228,21 @@ class Difficulty:
         ) / 5.0
 
 
+class ReasonerState(StrEnum):
+    """Whether the reasoner can be asked. Only while it is `READY` does a frame without masks mean
+    that nothing matches."""
+
+    STARTING = "starting"
+    """It is being loaded, for the first time."""
+    READY = "ready"
+    RESTARTING = "restarting"
+    """It crashed or hung, and is being started again."""
+    DEGRADED = "degraded"
+    """It did so too often: it is tried again now and then, masks go on meanwhile."""
+    CLOSED = "closed"
+    """It cannot be asked any more."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
     """What the stream says about one frame, and where it has it from.
@@ -240,6 +258,8 @@ class FrameResult:
         difficulty: D in [1, 10].
         trigger: Why the reasoner was asked on this frame, None where it was not.
         timings_ms: Milliseconds per stage; "latency" is arrival to result.
+        reasoner: Whether the reasoner could be asked; a mask's absence means less where it could
+            not.
     """
 
     frame: Frame
@@ -251,6 +271,20 @@ class FrameResult:
     difficulty: float = 1.0
     trigger: TriggerReason | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    reasoner: ReasonerState = ReasonerState.READY
+
+    def to_supervision(self) -> Detections:
+        """The objects with a mask, as `supervision.Detections`.
+
+        `xyxy` (n, 4) float32 in pixels, `mask` (n, H, W) bool, `confidence` (n,) float32,
+        `tracker_id` (n,) int, `class_id` (n,) int, all 0, and `data["class_name"]` (n,) the labels.
+
+        Raises:
+            MissingDependencyError: The package supervision is not installed.
+        """
+        from streamseg.interop import to_supervision
+
+        return to_supervision(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import av
 import pytest
 from command_line import Call, caller
 
-from streamseg import cli, synthetic
+from streamseg import synthetic
 from streamseg.cli_report import report
 from streamseg.sinks.masks import read_masks
 
@@ -227,19 +227,6 @@ def test_a_model_that_is_not_here_says_what_to_put_where(
 
 
 # Ctrl-C ------------------------------------------------------------------------------------------
-
-
-def test_the_first_signal_stops_and_the_second_aborts() -> None:
-    calls: list[str] = []
-    before = signal.getsignal(signal.SIGINT)
-    with cli.stop_on_signal(lambda: calls.append("stop")) as stopped:
-        assert not stopped.is_set()
-        signal.raise_signal(signal.SIGINT)
-        assert stopped.is_set()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-    assert calls == ["stop"]
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.fixture

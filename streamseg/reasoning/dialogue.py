@@ -8,13 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from streamseg.clock import Clock
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.worker import ReasoningWorker, Reply
-from streamseg.types import Event, Frame, Grounding, GroundingMode, TriggerReason
+from streamseg.types import (
+    Event,
+    Frame,
+    Grounding,
+    GroundingMode,
+    ReasonerState,
+    TriggerReason,
+)
 
 START_TIMEOUT_S = 30.0
 """How long virtual time waits, besides the deadline, for a reasoner that is still being loaded."""
@@ -90,6 +98,21 @@ class Dialogue:
         self._refusal: str | None = None
         self._worker = ReasoningWorker(config, clock, on_event)
         self._question: Question | None = None
+        self._closed_as: ReasonerState | None = None
+
+    @property
+    def state(self) -> ReasonerState:
+        """Whether the reasoner can be asked; after `close`, as it was then."""
+        return ReasonerState(self._worker.state) if self._closed_as is None else self._closed_as
+
+    def condition(self) -> dict[str, Any]:
+        """The state in words, and how often and why the reasoner failed; ready for JSON."""
+        worker = self._worker
+        return {
+            "state": str(self.state),
+            "failures": worker.failures,
+            "last_failure": worker.last_failure,
+        }
 
     @property
     def waiting(self) -> bool:
@@ -158,4 +181,6 @@ class Dialogue:
 
     def close(self) -> None:
         """End the process. May be called twice."""
+        if self._closed_as is None:
+            self._closed_as = self.state
         self._worker.close()

@@ -100,6 +100,9 @@ class ReasoningWorker:
         self._serials = itertools.count()
         self._stale = 0
         self._restarts = Restarts(config)
+        self.failures = 0
+        """Crashes, hangs and nonsense so far."""
+        self.last_failure: str | None = None
         self._running: _Running | None = None
         self._process: WorkerProcess | None = None
         self._slab = FrameSlab()
@@ -234,6 +237,9 @@ class ReasoningWorker:
                 except ProcessError as failure:
                     self._process = None
                     self._failed(str(failure))
+                except Exception as fault:  # noqa: BLE001 - ours; this thread must outlive it
+                    self._process = None
+                    self._failed(f"could not be served: {type(fault).__name__}: {fault}")
         finally:
             self._process = None
             self._release()
@@ -331,6 +337,7 @@ class ReasoningWorker:
         now_s = time.monotonic()
         self._restarts.crashed(now_s)
         message = f"the reasoning process {why}"
+        self.failures, self.last_failure = self.failures + 1, message
         with self._changed:
             degraded = self._restarts.degraded
             self._set_state("degraded" if degraded else "restarting")

@@ -65,6 +65,7 @@ def as_record(result: FrameResult) -> dict[str, Any]:
         "mask_age_frames": result.mask_age_frames,
         "grounded_frame": result.grounded_frame,
         "difficulty": round(float(result.difficulty), 2),
+        "reasoner": result.reasoner.value,
         "trigger": None if result.trigger is None else result.trigger.value,
         "timings_ms": {stage: round(float(ms), 2) for stage, ms in result.timings_ms.items()},
     }

@@ -40,6 +40,7 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
         "mask_age_frames": 0,
         "grounded_frame": 3,
         "difficulty": 2.4,
+        "reasoner": "ready",
         "trigger": "drift",
         "timings_ms": {"propagate": 9.12, "latency": 12.3},
     }
