@@ -23,7 +23,8 @@ def report(summary: Mapping[str, Any], masked: int, output: Path | None) -> str:
         output: The folder that was written to, None when nothing was.
     """
     if not summary["frames"]:
-        return "stopped before the first frame"
+        files = [] if output is None else _files(summary, output)
+        return "\n".join(["stopped before the first frame", *files])
     lines = [_frames(summary, masked), *_latency(summary), *_groundings(summary)]
     lines += _reasoner(summary.get("reasoner", {}))
     lines += _files(summary, output)
