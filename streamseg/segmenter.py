@@ -136,7 +136,8 @@ class StreamSegmenter:
             order: Of the pictures' channels, "rgb" or OpenCV's "bgr".
             live: Time is real and `step` never waits for the reasoner. False: time is the
                 pictures' own, and `step` waits for an answer that is due, as on a file.
-            fps: Of the pictures, where known: for the overlay, and for times that are not given.
+            fps: Of the pictures, where known: for the overlay, and for times that are not given;
+                `source.fps` of the config otherwise.
             name: For people: in the summary and the overlay.
             query, sinks, on_event: As in `run`.
 
@@ -148,7 +149,7 @@ class StreamSegmenter:
         channels = checked_order(order)
         tell = careful(on_event)
         clock: Clock = RealClock() if live else VirtualClock()
-        info = SourceInfo(name=name, live=live, fps=_checked_fps(fps))
+        info = SourceInfo(name=name, live=live, fps=_checked_fps(fps) or self.config.source.fps)
         pictures = PushedPictures(info, channels, self.config.source, clock, tell)
         ending = self._claim(query, name)
         try:

@@ -51,8 +51,8 @@ class Session:
                 copied, so the caller may write to it again at once. Another size than before
                 begins a new epoch.
             pts_ns: When it was taken, in nanoseconds of any clock that grows; a step back or a
-                jump begins a new epoch. None: now, or where the session is not live, one frame
-                interval after the last.
+                jump begins a new epoch. None: now, counted from the first picture, or where the
+                session is not live, one frame interval after the last.
 
         Raises:
             UsageError: No such array, or the session has ended. After a bad array it goes on.
@@ -106,11 +106,9 @@ class PushedPictures:
         self.info = info
         self.dropped: Mapping[str, int] = {}
         self._order = order
-        self._clock = clock
-        self._maker = FrameMaker(config, clock, on_event)
+        self._maker = FrameMaker(config, clock, on_event, live=info.live)
         self._maker.set_fps(info.fps)
         self._count = 0
-        self._began_ns = clock.now_ns()
 
     def frame(self, image: np.ndarray, pts_ns: int | None) -> Frame:
         """Number one picture.
@@ -120,8 +118,6 @@ class PushedPictures:
         """
         where = f"picture {self._count}"
         picture = Picture(checked_image(image, self._order, where), checked_pts(pts_ns, where))
-        if picture.pts_ns is None and self.info.live:
-            picture = picture._replace(pts_ns=self._clock.now_ns() - self._began_ns)
         self._count += 1
         if not self.info.width:
             height, width = picture.image.shape[:2]

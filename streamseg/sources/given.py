@@ -85,6 +85,7 @@ def _iterable(
     info = SourceInfo(
         name=f"pictures of a {type(given).__name__}",
         live=False,
+        fps=config.fps,
         frame_count=len(given) if isinstance(given, Sized) else None,
     )
     return IterableSource(items, info, order, config, clock, on_event)

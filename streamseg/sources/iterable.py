@@ -36,7 +36,7 @@ class IterableSource:
     ) -> None:
         self._items: Iterator[object] | None = items
         self._order = order
-        self._maker = FrameMaker(config, clock, on_event)
+        self._maker = FrameMaker(config, clock, on_event, live=False)
         self._maker.set_fps(info.fps)
         self._info = info
         self._count = 0
