@@ -20,7 +20,10 @@ HOMES = {
 }
 
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
-COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines", "masking", "paths"}
+COMMON = {
+    *("types", "errors", "config", "clock", "priorities", "vocabulary", "engines"),
+    *("masking", "paths"),
+}
 STAGE_EXTRAS = {
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},

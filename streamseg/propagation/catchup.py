@@ -11,10 +11,11 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from time import perf_counter
 
+from streamseg import priorities
 from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
 from streamseg.propagation.tracks import Candidate
@@ -23,6 +24,8 @@ from streamseg.types import Frame, Grounding, Propagated, Segmented, Target, Tri
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
 FramesFrom = Callable[[int], list[Frame]]
 
+CLOSE_S = 2.0
+"""Longest wait for a replay that is given up; a cut cannot be broken off."""
 _GUESS_STEP_S = 0.02
 """Cost of a replay step before one was measured."""
 
@@ -101,13 +104,14 @@ class CatchUp:
         self._frames_from = frames_from
         self._step_s = _GUESS_STEP_S
         self._done: deque[Job] = deque()
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._pending = 0
         self._closing = False
-        self._thread: threading.Thread | None = None
-        if threaded:
-            self._thread = threading.Thread(target=self._work, name="catch-up", daemon=True)
-            self._thread.start()
+        self._at_work = threading.Lock()
+        # An executor's thread is joined before the interpreter ends: one killed inside of OpenCV
+        # would take the whole process down with it.
+        self._lane = (
+            ThreadPoolExecutor(1, "catch-up", initializer=priorities.give_way) if threaded else None
+        )
 
     @property
     def pending(self) -> int:
@@ -117,8 +121,8 @@ class CatchUp:
     def start(self, job: Job) -> None:
         """Begin; on a virtual clock, also finish."""
         self._pending += 1
-        if self._thread is not None:
-            self._inbox.put(job)
+        if self._lane is not None:
+            self._lane.submit(self._run, job)
         else:
             self._run(job)
 
@@ -130,17 +134,19 @@ class CatchUp:
         return self._done.popleft()
 
     def close(self) -> None:
-        """Let the thread end; what is under way is abandoned."""
+        """Let the thread end; what is under way is abandoned. May be called twice."""
         self._closing = True
-        if self._thread is not None:
-            self._inbox.put(None)
-            self._thread.join(timeout=2.0)
-
-    def _work(self) -> None:
-        while (job := self._inbox.get()) is not None and not self._closing:
-            self._run(job)
+        if self._lane is not None:
+            self._lane.shutdown(wait=False, cancel_futures=True)
+            if self._at_work.acquire(timeout=CLOSE_S):
+                self._at_work.release()
 
     def _run(self, job: Job) -> None:
+        with self._at_work:
+            if not self._closing:
+                self._bring(job)
+
+    def _bring(self, job: Job) -> None:
         deadline_s = perf_counter() + self._config.converge_s
         try:
             self._seed(job)
@@ -167,21 +173,35 @@ class CatchUp:
         job.position = job.frame
 
     def _replay(self, job: Job, deadline_s: float) -> None:
-        """Step the lane through the ring until nothing newer is there, in strides if it must."""
+        """Step the lane through the ring until nothing newer is there, in strides if it must.
+
+        Past the deadline what one stride reaches is near enough: whoever collects the job takes
+        the last step. Where cores are short, a step takes as long as the next frame does to come,
+        and a lane that wants to stand on the newest would chase it for seconds.
+        """
         started = perf_counter()
+        behind, came = None, 0
         while job.position is not None and not self._closing:
             ahead = self._frames_from(job.position.index)[1:]
-            if not ahead:
+            if behind is not None:
+                came = len(ahead) - behind
+            # Past what came during the last step, or it would fall behind for ever.
+            most = max(self._config.max_stride, 2 * came)
+            left_s = deadline_s - perf_counter()
+            if not ahead or (self._lane is not None and left_s <= 0 and len(ahead) <= most):
                 break
-            stride = self._stride(len(ahead), deadline_s - perf_counter())
-            step_started = perf_counter()
-            job.advance(ahead[min(stride, len(ahead)) - 1])
-            self._step_s += 0.2 * (perf_counter() - step_started - self._step_s)
+            stride = min(len(ahead), most, self._needed_stride(len(ahead), left_s))
+            behind = len(ahead) - stride
+            self._step(job, ahead[stride - 1])
         job.replay_s = perf_counter() - started
 
-    def _stride(self, behind: int, left_s: float) -> int:
+    def _step(self, job: Job, frame: Frame) -> None:
+        started = perf_counter()
+        job.advance(frame)
+        self._step_s += 0.2 * (perf_counter() - started - self._step_s)
+
+    def _needed_stride(self, behind: int, left_s: float) -> int:
         """Frames to take in one step so that the present is reached in the time left."""
-        if self._thread is None:
+        if self._lane is None:
             return 1
-        needed = behind * self._step_s / max(left_s, 1e-3)
-        return min(self._config.max_stride, max(1, math.ceil(needed)))
+        return max(1, math.ceil(behind * self._step_s / max(left_s, 1e-3)))

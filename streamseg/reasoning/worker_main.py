@@ -18,14 +18,11 @@ from collections.abc import Callable, Sequence
 
 import cv2
 
-from streamseg import reasoning
+from streamseg import priorities, reasoning
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError, StreamSegError
 from streamseg.reasoning import Reasoner, wire
 from streamseg.reasoning.slab import SlabView
-
-NICENESS = 5
-"""Below the per-frame path, which may share the processor's cores."""
 
 Send = Callable[[bytes], None]
 
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until the input ends; 1 when the reasoner cannot be loaded."""
     options = _parse(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
+    priorities.give_way()
     cv2.setNumThreads(1)
     send = _claim_output()
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
