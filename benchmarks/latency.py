@@ -1,6 +1,10 @@
-"""End to end over a file: frames per second with every sink writing, by number of objects.
+"""End to end: frames per second over a file, or live how late masks are and how soon they show.
 
-python -m streamseg.benchmarks.latency --config classical --objects 1 4
+    python -m streamseg.benchmarks.latency --config classical --objects 1 4
+    python -m streamseg.benchmarks.latency --live --busy 4
+
+Over a file every sink writes. Live, runs without sinks and with all of them take turns; the figure
+is the latency's 99th percentile in medians. `--busy` adds programs that compute without a pause.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamseg import StreamSegmenter, sinks, synthetic
-from streamseg.benchmarks import clips, machine
+from streamseg.benchmarks import clips, live, machine, neighbours
 
 
 def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:
@@ -51,15 +55,8 @@ def _scene(objects: int, frames: int, size: tuple[int, int]) -> synthetic.Scene:
     raise SystemExit(f"no scene shows {objects} objects at once: ask for fewer")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="classical")
-    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--size", default="640x360")
-    parser.add_argument("--runs", type=int, default=3, help="the median run is reported")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+def over_files(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The median run for each number of objects, printed."""
     width, height = (int(part) for part in options.size.split("x"))
     rows = []
     for objects in options.objects:
@@ -67,7 +64,7 @@ def main() -> None:
             measure(options.config, objects, options.frames, (width, height))
             for _ in range(options.runs)
         ]
-        rows.append(sorted(runs, key=lambda run: float(run["fps"]))[len(runs) // 2])
+        rows.append(_median(runs, "fps"))
     table = Table("objects", "shown", "fps", "propagate p50", "latency p50", "latency p99")
     for row in rows:
         stages = row["latency"]
@@ -80,7 +77,69 @@ def main() -> None:
             f"{stages['latency']['p99_ms']:.1f} ms",
         )
     Console().print(table)
-    machine.report("latency", {"size": options.size, "rows": rows}, options.json)
+    return rows
+
+
+def on_the_clock(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Live: without and with sinks, each the run with the median ratio, printed."""
+    rounds: list[list[dict[str, Any]]] = [[], []]
+    for _ in range(options.runs):
+        for written in (False, True):
+            start = live.start_reasoner()
+            run = live.watch(
+                options.config, options.seconds, options.size, options.fps, written=written
+            )
+            rounds[written].append({**run, **start})
+    table = Table(
+        "sinks", "reasoner ready", "(its processor)", "first answer", "first mask",
+        "answer to mask", "latency p50", "p95", "p99", "p99 / p50",
+    )  # fmt: skip
+    rows = []
+    for runs in rounds:
+        seen = [run for run in runs if run["latency"] is not None]
+        if not seen:
+            raise SystemExit("the object never showed: the machine is too busy to measure")
+        row = _median([{**run, "ratio": run["latency"]["ratio"]} for run in seen], "ratio")
+        row["ratios"] = [round(run["latency"]["ratio"], 2) for run in seen]
+        rows.append(row)
+        seconds = ("ready_s", "ready_cpu_s", "first_answer_s", "first_mask_s", "answer_to_mask_s")
+        spread = [_in_words([run[name] for run in seen], "s", 2) for name in seconds]
+        stages = ("p50_ms", "p95_ms", "p99_ms")
+        late = [_in_words([run["latency"][name] for run in seen], "ms", 1) for name in stages]
+        table.add_row("all" if row["sinks"] else "none", *spread, *late, f"{row['ratio']:.2f}")
+    Console().print(table)
+    return rows
+
+
+def _median(runs: list[dict[str, Any]], figure: str) -> dict[str, Any]:
+    return sorted(runs, key=lambda run: float(run[figure]))[len(runs) // 2]
+
+
+def _in_words(values: list[float | None], unit: str, digits: int) -> str:
+    """The median of what was measured at all."""
+    known = sorted(value for value in values if value is not None)
+    return f"{known[len(known) // 2]:.{digits}f} {unit}" if known else "?"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="classical")
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--runs", type=int, default=3, help="the median run is reported")
+    parser.add_argument("--live", action="store_true", help="a live source instead of a file")
+    parser.add_argument("--seconds", type=float, default=10.0, help="live, from the first mask on")
+    parser.add_argument("--fps", type=float, default=30.0, help="live")
+    parser.add_argument("--busy", type=int, default=0, help="programs that compute beside it")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with neighbours.busy(options.busy):
+        rows = on_the_clock(options) if options.live else over_files(options)
+    figures = {"size": options.size, "live": options.live, "busy": options.busy, "rows": rows}
+    machine.report("latency", figures, options.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ HOMES = {
 
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
 COMMON = {
-    *("types", "errors", "config", "clock", "priorities", "vocabulary", "engines"),
+    *("types", "errors", "config", "clock", "vocabulary", "engines"),
     *("masking", "paths"),
 }
 STAGE_EXTRAS = {

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from streamseg import priorities
 from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
 from streamseg.propagation.tracks import Candidate
@@ -109,9 +108,7 @@ class CatchUp:
         self._at_work = threading.Lock()
         # An executor's thread is joined before the interpreter ends: one killed inside of OpenCV
         # would take the whole process down with it.
-        self._lane = (
-            ThreadPoolExecutor(1, "catch-up", initializer=priorities.give_way) if threaded else None
-        )
+        self._lane = ThreadPoolExecutor(1, "catch-up") if threaded else None
 
     @property
     def pending(self) -> int:
@@ -149,8 +146,12 @@ class CatchUp:
     def _bring(self, job: Job) -> None:
         deadline_s = perf_counter() + self._config.converge_s
         try:
-            self._seed(job)
-            self._replay(job, deadline_s)
+            way = self._frames_from(job.frame.index)
+            if job.grounding.targets and not way:
+                job.position = job.frame  # too late to be used: no cut is worth its time
+            else:
+                self._seed(job)
+                self._replay(job, way[1:], deadline_s)
         except Exception as error:  # noqa: BLE001 - a broken answer must not break the stream
             job.error = error
         self._done.append(job)
@@ -172,27 +173,32 @@ class CatchUp:
         job.output = job.lane.step(job.frame, seeds)
         job.position = job.frame
 
-    def _replay(self, job: Job, deadline_s: float) -> None:
+    def _replay(self, job: Job, way: list[Frame], deadline_s: float) -> None:
         """Step the lane through the ring until nothing newer is there, in strides if it must.
 
-        Past the deadline what one stride reaches is near enough: whoever collects the job takes
-        the last step. Where cores are short, a step takes as long as the next frame does to come,
-        and a lane that wants to stand on the newest would chase it for seconds.
+        Past the deadline it is enough to have reached what was the newest when the step began:
+        whoever collects the job takes the last one. Where cores are short, a step takes as long
+        as the next frame does to come, and the lane would chase the newest for seconds.
+
+        Args:
+            way: The frames after the keyframe before it was cut out. The ring may have let go of
+                them meanwhile; they still lead to one that it holds.
         """
         started = perf_counter()
-        behind, came = None, 0
+        behind, most = len(way), self._config.max_stride
         while job.position is not None and not self._closing:
-            ahead = self._frames_from(job.position.index)[1:]
-            if behind is not None:
-                came = len(ahead) - behind
-            # Past what came during the last step, or it would fall behind for ever.
-            most = max(self._config.max_stride, 2 * came)
+            index = job.position.index
+            ring = self._frames_from(index)
+            way = ring[1:] if ring else [frame for frame in way if frame.index > index]
             left_s = deadline_s - perf_counter()
-            if not ahead or (self._lane is not None and left_s <= 0 and len(ahead) <= most):
+            landed = bool(ring) and job.steps > 0 and behind == 0
+            if not way or (landed and left_s <= 0 and self._lane is not None):
                 break
-            stride = min(len(ahead), most, self._needed_stride(len(ahead), left_s))
-            behind = len(ahead) - stride
-            self._step(job, ahead[stride - 1])
+            if job.steps:  # past what came during a step, or the lane would fall behind for ever
+                most = max(most, 2 * (len(way) - behind))
+            stride = min(len(way), most, self._needed_stride(len(way), left_s))
+            behind = len(way) - stride
+            self._step(job, way[stride - 1])
         job.replay_s = perf_counter() - started
 
     def _step(self, job: Job, frame: Frame) -> None:

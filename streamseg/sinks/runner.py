@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from streamseg import priorities
 from streamseg.config import SinksConfig
 from streamseg.errors import OutputError
 from streamseg.sinks import Refused, Role, Saved, Sink
@@ -327,7 +326,6 @@ class _Lane:
             self._thread.join(timeout_s)
 
     def _run(self, info: SourceInfo, query: str) -> None:
-        priorities.give_way()
         try:
             self._sink.open(info, query)
         except BaseException as error:  # noqa: BLE001  (handed to the thread that waits in start)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from builders import frame
 
 from streamseg.buffer import FrameBuffer
 from streamseg.config import BufferConfig, CatchupConfig, FlowConfig
-from streamseg.propagation.catchup import CatchUp, Job
+from streamseg.propagation.catchup import CatchUp, Job, Segment
 from streamseg.propagation.flow import FlowPropagator
 from streamseg.types import Frame, Grounding, Mask, Segmented, Target
 
@@ -55,15 +57,40 @@ def broken_cut(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
 class Bench:
     """A ring with frames in it and a catch-up over the real flow propagator."""
 
-    def __init__(self, count: int, segment=true_cut, *, threaded: bool = False) -> None:  # type: ignore[no-untyped-def]
-        self.frames = moving(count)
+    def __init__(
+        self,
+        count: int,
+        segment: Segment = true_cut,
+        *,
+        threaded: bool = False,
+        held: int | None = None,
+        coming: int = 0,
+        **config: float,
+    ) -> None:
+        """A ring with `count` frames; `coming` more come in whenever a replay looks for some."""
+        self.frames = moving(count if held is None else held)
         self.buffer = FrameBuffer(BufferConfig(seconds=60))
-        for each in self.frames:
-            self.buffer.append(each)
+        self.shown = 0
+        self.coming = coming
+        self.show(count)
         propagator = FlowPropagator(FlowConfig())
         self.catchup = CatchUp(
-            CatchupConfig(), segment, propagator.spawn, self.buffer.from_index, threaded=threaded
+            CatchupConfig.model_validate(config),
+            segment,
+            propagator.spawn,
+            self.frames_from,
+            threaded=threaded,
         )
+
+    def show(self, count: int) -> None:
+        for each in self.frames[self.shown : self.shown + count]:
+            self.buffer.append(each)
+        self.shown = min(len(self.frames), self.shown + count)
+
+    def frames_from(self, index: int) -> list[Frame]:
+        found = self.buffer.from_index(index)
+        self.show(self.coming)
+        return found
 
     def job(self, index: int, *targets: Target) -> Job:
         return Job(Grounding(targets), self.frames[index], query_id=1, reason=None)
@@ -156,3 +183,128 @@ def test_closing_abandons_what_is_queued() -> None:
     threading.Timer(0.2, gate.set).start()
     bench.catchup.close()
     assert cuts == [0]
+
+
+def test_a_late_lane_does_not_chase_a_stream_that_is_as_fast_as_it() -> None:
+    """With a new frame after each step, standing on the newest would never end."""
+    bench = Bench(20, held=90, coming=1, threaded=True, converge_s=0.0)
+    bench.catchup.start(bench.job(0, TARGET))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.error is None
+    assert job.position is not None
+    assert bench.shown < 30
+    assert bench.shown - 1 - job.position.index <= 2
+    assert job.candidates(0.2)
+
+
+def test_strides_outgrow_a_stream_that_is_faster_than_them() -> None:
+    bench = Bench(40, held=200, coming=8, threaded=True, converge_s=0.0)
+    bench.catchup.start(bench.job(0, TARGET))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.position is not None
+    assert bench.shown < 200
+    assert job.steps < 10
+
+
+def test_an_answer_in_time_stands_on_the_newest_frame_although_more_came_meanwhile() -> None:
+    bench = Bench(20, held=26, coming=1, threaded=True, converge_s=20.0)
+    bench.catchup.start(bench.job(0, TARGET))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.position is bench.frames[-1]
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_keyframe_may_leave_the_ring_while_it_is_cut_out(threaded: bool) -> None:
+    def slow_cut(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        while bench.buffer.from_index(frame.index + 5):
+            bench.show(1)
+        return true_cut(frame, targets)
+
+    bench = Bench(10, slow_cut, held=60, threaded=threaded, converge_s=0.0)
+    bench.buffer = FrameBuffer(BufferConfig(seconds=60, max_frames=12))
+    bench.shown = 0
+    bench.show(10)
+    bench.catchup.start(bench.job(0, TARGET))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.position is not None
+    assert bench.buffer.from_index(job.position.index), "the lane is back in the ring"
+    assert job.output is not None
+    shown, truth = job.output.labels == 1, disc(job.position.index)
+    assert (shown & truth).sum() / (shown | truth).sum() > 0.8
+
+
+def test_what_came_during_the_cut_is_replayed_also_when_it_is_late() -> None:
+    def slow_cut(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        bench.show(20)
+        return true_cut(frame, targets)
+
+    bench = Bench(5, slow_cut, held=25, threaded=True, converge_s=0.0)
+    bench.catchup.start(bench.job(4, TARGET))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.position is bench.frames[-1]
+    assert job.steps == 4  # 20 frames in strides of 6
+
+
+def test_no_cut_is_made_of_a_keyframe_that_has_left_the_ring() -> None:
+    cuts: list[int] = []
+
+    def counted_cut(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        cuts.append(frame.index)
+        return true_cut(frame, targets)
+
+    bench = Bench(6, counted_cut)
+    stranger = Job(Grounding((TARGET,)), frame(99), query_id=1, reason=None)
+    bench.catchup.start(stranger)
+    job = bench.collect()
+    assert cuts == []
+    assert job.lane is None
+    assert job.position is job.frame, "the loop sees that it is not in the ring"
+
+
+def test_a_late_answer_of_nothing_still_counts() -> None:
+    bench = Bench(6)
+    bench.catchup.start(Job(Grounding(()), frame(99), query_id=1, reason=None))
+    assert bench.collect().position is None
+
+
+ENDS_WHILE_CUTTING = """
+import threading, time
+from streamseg.config import CatchupConfig
+from streamseg.propagation import catchup
+from streamseg.propagation.catchup import CatchUp, Job
+from streamseg.types import Frame, Grounding, Target
+import numpy as np
+
+def cut(frame, targets):
+    started.set()
+    time.sleep(1.0)
+    print("cut")
+    return []
+
+catchup.CLOSE_S = 0.05
+started = threading.Event()
+frame = Frame(0, 0, 0, np.zeros((8, 8, 3), np.uint8))
+beside = CatchUp(CatchupConfig(), cut, None, lambda index: [frame], threaded=True)
+beside.start(Job(Grounding((Target((0, 0, 4, 4)),)), frame, None, None))
+assert started.wait(20)
+beside.close()
+print("closed")
+"""
+
+
+def test_the_interpreter_ends_after_a_cut_that_is_under_way_not_in_it() -> None:
+    """A thread that is ended inside of OpenCV aborts the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS_WHILE_CUTTING],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["closed", "cut"]

@@ -117,7 +117,7 @@ def test_pixels_and_words_cross_and_the_answer_comes_back(make: Make) -> None:
     means = [int(picture.image.mean()) for picture in asked.segment]
     assert reply.grounding.reasoning == (
         f"target=7; segment=[7, 9]; references=[1, 9]; means={means}; "
-        f"mode=fast budget=33; niceness={min(os.nice(0) + 5, 19)}"
+        f"mode=fast budget=33; niceness={os.nice(0)} batch={sys.platform == 'linux'}"
     )
     assert (busy_before, worker.busy) == (True, False)
     assert worker.poll() is None
@@ -405,3 +405,38 @@ def test_the_process_does_not_outlive_its_parent(how: str) -> None:
     assert ended.stderr == b""
     assert ended.returncode == (-signal.SIGKILL if how == "killed" else 0)
     eventually(lambda: dead(int(ended.stdout)))
+
+
+WORKER_MODULES = """
+import sys
+from streamseg.config import ReasoningConfig
+from streamseg.reasoning import build, worker_main
+build(ReasoningConfig())
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sorted(name for name in sys.modules if name.startswith("streamseg.")))
+"""
+
+
+def test_the_process_loads_only_what_it_answers_with() -> None:
+    """Its start is the wait before the first mask: everything imported there is paid for."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER_MODULES],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    packages, ours = (set(line.split()) for line in done.stdout.splitlines())
+    assert packages & {"cv2", "numpy"} == {"cv2", "numpy"}
+    heavy = {"scipy", "torch", "transformers", "av", "rich", "PIL", "onnxruntime", "gi"}
+    assert not packages & heavy
+    rooms = {name.split(".")[1] for name in ours}
+    assert rooms <= {
+        "reasoning",
+        "config",
+        "config_files",
+        "errors",
+        "types",
+        "version",
+        "vocabulary",
+    }
