@@ -20,6 +20,9 @@ from rich.table import Table
 from streamseg import StreamSegmenter, sinks, synthetic
 from streamseg.benchmarks import clips, live, machine, neighbours
 
+_SECONDS = ("ready_s", "ready_cpu_s", "first_answer_s", "first_mask_s", "answer_to_mask_s")
+_STAGES = ("p50_ms", "p95_ms", "p99_ms")
+
 
 def measure(config: str, objects: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:
     """Run a clip of one scene with `objects` targets given by their true boxes."""
@@ -85,15 +88,15 @@ def on_the_clock(options: argparse.Namespace) -> list[dict[str, Any]]:
     rounds: list[list[dict[str, Any]]] = [[], []]
     for _ in range(options.runs):
         for written in (False, True):
-            start = live.start_reasoner()
+            ready = live.start_reasoner()
             run = live.watch(
                 options.config, options.seconds, options.size, options.fps, written=written
             )
-            rounds[written].append({**run, **start})
-    table = Table(
-        "sinks", "reasoner ready", "(its processor)", "first answer", "first mask",
-        "answer to mask", "latency p50", "p95", "p99", "p99 / p50",
-    )  # fmt: skip
+            rounds[written].append({**run, **ready})
+    start = Table(
+        "sinks", "reasoner ready", "its CPU", "first answer", "first mask", "answer → mask"
+    )
+    late = Table("sinks", "latency p50", "p95", "p99", "p99 / p50")
     rows = []
     for runs in rounds:
         seen = [run for run in runs if run["latency"] is not None]
@@ -102,12 +105,11 @@ def on_the_clock(options: argparse.Namespace) -> list[dict[str, Any]]:
         row = _median([{**run, "ratio": run["latency"]["ratio"]} for run in seen], "ratio")
         row["ratios"] = [round(run["latency"]["ratio"], 2) for run in seen]
         rows.append(row)
-        seconds = ("ready_s", "ready_cpu_s", "first_answer_s", "first_mask_s", "answer_to_mask_s")
-        spread = [_in_words([run[name] for run in seen], "s", 2) for name in seconds]
-        stages = ("p50_ms", "p95_ms", "p99_ms")
-        late = [_in_words([run["latency"][name] for run in seen], "ms", 1) for name in stages]
-        table.add_row("all" if row["sinks"] else "none", *spread, *late, f"{row['ratio']:.2f}")
-    Console().print(table)
+        name = "all" if row["sinks"] else "none"
+        start.add_row(name, *(_in_words([run[key] for run in seen], "s", 2) for key in _SECONDS))
+        stages = [_in_words([run["latency"][key] for run in seen], "ms", 1) for key in _STAGES]
+        late.add_row(name, *stages, f"{row['ratio']:.2f}")
+    Console().print(start, late)
     return rows
 
 
