@@ -321,7 +321,7 @@ def frozen(segmenter: StreamSegmenter, frames: list[Frame]) -> Iterator[FrameRes
 
 def test_a_hung_reasoner_is_waited_for_no_longer_than_its_deadline() -> None:
     segmenter = StreamSegmenter.from_config(
-        "classical", ["reasoning.deadline_s=0.5", "reasoning.restart_s=0.05"]
+        "classical", ["reasoning.deadline_s=4", "reasoning.restart_s=0.05"]
     )
     assert len(list(frozen(segmenter, frames_of(40)))) == 40
     told = segmenter.summary()["groundings"]
