@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -241,11 +241,21 @@ def run(
         if SIGNALS.received:  # before there was a run that it could end
             segmenter.stop()
         masked, failure = _follow(results)
-        summary = segmenter.summary()
-        if not quiet and (failure is None or summary["frames"]):
-            from streamseg.cli_report import report
+        _report(segmenter.summary(), masked, output, quiet, failure)
 
-            _print(report(summary, masked, output))
+
+def _report(
+    summary: Mapping[str, Any],
+    masked: int,
+    output: Path | None,
+    quiet: bool,
+    failure: OutputError | None,
+) -> None:
+    """What there is, and last what could not be written."""
+    from streamseg.cli_report import report
+
+    if not quiet and (failure is None or summary["frames"]):
+        _print(report(summary, masked, output))
     if failure is not None:
         raise failure
 
