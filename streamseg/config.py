@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
+from streamseg.config_bounds import (
+    Area,
+    Bytes,
+    Count,
+    CountOrNone,
+    Few,
+    Fraction,
+    Pixels,
+    Rate,
+    Real,
+    Score,
+    Seconds,
+    Section,
+    Share,
+    Whole,
+    Words,
+)
+from streamseg.config_bounds import trouble_with_device as trouble_with_device
+from streamseg.config_engines import EngineConfig as EngineConfig
+from streamseg.config_engines import EngineFamily as EngineFamily
+from streamseg.config_engines import NetworkSection as NetworkSection
 from streamseg.config_files import apply_override, explain, read_yaml
 from streamseg.config_files import available as available
 from streamseg.errors import ConfigError
 from streamseg.masking import mask
-
-Real = Annotated[float, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True)]
-Fraction = Annotated[Real, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[Real, Field(ge=0.0, le=86_400.0)]
-Share = Annotated[Real, Field(ge=0.0, le=10.0)]
-"""Of something's size, added to it."""
-Score = Annotated[Real, Field(ge=1.0, le=10.0)]
-Rate = Annotated[Real, Field(ge=0.01, le=1000.0)]
-Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
-CountOrNone = Annotated[Whole, Field(ge=0, le=1_000_000)]
-Few = Annotated[Whole, Field(ge=1, le=1024)]
-"""Of what is held in memory for each: objects, frames that wait, points."""
-Pixels = Annotated[Whole, Field(ge=1, le=16_384)]
-Area = Annotated[Whole, Field(ge=1, le=2**40)]
-Bytes = Annotated[Whole, Field(ge=1, le=2**44)]
-
-
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("expected text without NUL characters")
-    return text
-
-
-Words = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
-"""A name, a path, or a sentence for people."""
-
-
-def trouble_with_device(name: str) -> str:
-    """Why `name` is no kind of device; "" where it is one, here or not."""
-    if re.fullmatch(r"(?:auto|(?:cpu|cuda|mps)(?::[0-9]{1,2})?)", name):
-        return ""
-    return f"expected a device such as auto, cpu, cuda, cuda:1 or mps, got {name[:60]!r}"
-
-
-def _kind_of_device(name: str) -> str:
-    if trouble := trouble_with_device(name):
-        raise ValueError(trouble)
-    return name
-
-
-Device = Annotated[str, AfterValidator(_kind_of_device)]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, closed to unknown keys; its numbers are finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceConfig(Section):
@@ -173,125 +145,6 @@ class GrabCutConfig(Section):
     iterations: Few = 4
     good_score: Fraction = Field(0.9, description="A cut this good needs no second start.")
     seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 0
-
-
-EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
-
-
-class EngineConfig(Section):
-    """What runs a network, how precisely, and what may stand in for it."""
-
-    family: EngineFamily = "torch"
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    fallback: tuple[EngineFamily, ...] = Field(
-        (),
-        max_length=4,
-        description="Families to try in turn where `family` cannot run; none: it is an error.",
-    )
-    folder: Words = Field(
-        "", description="Of `streamseg export`; empty: exported on first use, into the cache."
-    )
-    objects: tuple[Few, ...] = Field(
-        (1, 2, 4, 8, 16),
-        max_length=32,
-        description="Counts of objects to have engines for; others are padded.",
-    )
-    capacity: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
-        4096, description="Memory elements that an exported readout holds."
-    )
-    aspect: Real = Field(
-        16 / 9,
-        ge=0.01,
-        le=100.0,
-        description="Width over height of the pictures that `export` prepares for.",
-    )
-    threads: Annotated[Whole, Field(ge=0, le=1024)] = Field(
-        0, description="ONNX Runtime's, on the CPU; 0: one per core."
-    )
-    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
-        ("cpu",), min_length=1, max_length=3, description="ONNX Runtime's, in order of preference."
-    )
-    channels_last: bool = Field(False, description="torch: pictures channel by channel.")
-    packed: bool = Field(
-        False,
-        description="torch, on a CPU, where it has oneDNN: linear layers' weights laid out once, "
-        "their activations with the product.",
-    )
-    autocast: bool = Field(
-        False,
-        description="torch: products and convolutions in bfloat16, weights and sums in float32.",
-    )
-    compile: bool = Field(False, description="torch: through torch.compile.")
-    cuda_graph: bool = Field(False, description="torch, tensorrt: record once, replay; on CUDA.")
-
-    @property
-    def families(self) -> tuple[EngineFamily, ...]:
-        """All that may run the network, the one asked for first."""
-        return (self.family, *self.fallback)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the network runs as it is, with nothing in between."""
-        quick = (
-            self.channels_last or self.packed or self.autocast or self.compile or self.cuda_graph
-        )
-        return self.family == "torch" and self.precision == "fp32" and not quick
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        """Refuse what no family that may run would heed: it would be silently ignored."""
-        for name, heeding in _HEEDED_BY.items():
-            changed = getattr(self, name) != type(self).model_fields[name].default
-            if changed and not heeding & set(self.families):
-                raise ValueError(
-                    f"{name} is for {' and '.join(sorted(heeding))}, but family and fallback "
-                    f"name {', '.join(self.families)} only"
-                )
-        if self.autocast and self.precision != "fp32":
-            raise ValueError(
-                f"autocast rounds float32 weights as it goes: expected precision fp32 with it, "
-                f"got {self.precision}"
-            )
-        if self.packed and (self.autocast or self.compile or self.precision == "fp16"):
-            raise ValueError(
-                "packed is for fp32 and bf16 as they are: expected neither autocast nor compile "
-                "nor precision fp16 with it"
-            )
-        on_cpu = "onnxruntime" in self.families and self.providers[0] == "cpu"
-        if on_cpu and self.precision == "bf16":
-            raise ValueError(
-                "ONNX Runtime has no bfloat16 on a CPU: expected precision fp32 or fp16, or "
-                "providers [cuda]"
-            )
-        return self
-
-
-_HEEDED_BY: dict[str, frozenset[EngineFamily]] = {
-    "folder": frozenset(("onnxruntime", "tensorrt", "tensorrt-rtx")),
-    "threads": frozenset(("onnxruntime",)),
-    "providers": frozenset(("onnxruntime",)),
-    "channels_last": frozenset(("torch",)),
-    "packed": frozenset(("torch",)),
-    "autocast": frozenset(("torch",)),
-    "compile": frozenset(("torch",)),
-    "cuda_graph": frozenset(("torch", "tensorrt", "tensorrt-rtx")),
-}
-"""Which families look at a setting."""
-
-
-class NetworkSection(Section):
-    """A network on a device."""
-
-    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
-    engine: EngineConfig = EngineConfig()
-
-    @model_validator(mode="after")
-    def _device_fits(self) -> Self:
-        if self.engine.cuda_graph and self.device.partition(":")[0] not in ("auto", "cuda"):
-            raise ValueError(
-                f"engine.cuda_graph: expected device cuda, or auto, with it, got {self.device}"
-            )
-        return self
 
 
 class Sam2Config(NetworkSection):
