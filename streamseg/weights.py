@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from streamseg import download
 from streamseg.checkpoints import SUFFIXES, read_state
@@ -33,6 +33,7 @@ from streamseg.errors import (
 from streamseg.json_file import JsonFileError, read_json
 from streamseg.masking import legible, mask
 from streamseg.paths import trouble_with_path
+from streamseg.registry import BUILT_IN, MODELS, SAM2_FILES, SHIPPED, Kind, Model
 
 if TYPE_CHECKING:
     import torch
@@ -43,56 +44,13 @@ if TYPE_CHECKING:
     from streamseg.nets.sam2_video import Sam2Video
     from streamseg.nets.xmem import XMem
 
-Kind = Literal["sam2", "xmem"]
-
 RECORD = "checksums.json"
 """Beside fetched files: what was fetched from where, so that it can be verified offline."""
 
-SAM2_FILES = ("config.json", "model.safetensors")
-_XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
 _HUB_ID = re.compile(
     r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]{,95}(?<![.-])/[A-Za-z0-9][\w.-]{,95}(?<![.-])", re.ASCII
 )
-_BUILT_IN = "built in"
-_SHIPPED = "shipped with streamseg"
 _XMEM_PARTS = ("key_encoder.", "value_encoder.", "key_proj.", "decoder.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A row of the registry: `home` is a hub id, a URL, "built in" or "shipped …"."""
-
-    name: str
-    kind: Kind
-    home: str
-    files: tuple[str, ...]
-    about_mb: int
-    licence: str
-
-
-def _sam2(name: str, about_mb: int) -> _Model:
-    return _Model(name, "sam2", f"facebook/{name}", SAM2_FILES, about_mb, "Apache-2.0 (Meta)")
-
-
-def _xmem(name: str, file: str) -> _Model:
-    licence = "code MIT (Cheng and Schwing); trained on data with terms of its own"
-    return _Model(name, "xmem", _XMEM_RELEASE, (file,), 249, licence)
-
-
-_MODELS = {
-    model.name: model
-    for model in (
-        _sam2("sam2.1-hiera-tiny", 156),
-        _sam2("sam2.1-hiera-small", 184),
-        _sam2("sam2.1-hiera-base-plus", 323),
-        _sam2("sam2.1-hiera-large", 898),
-        _xmem("xmem", "XMem.pth"),
-        _xmem("xmem-s012", "XMem-s012.pth"),
-        _Model("xmem-nano", "xmem", _SHIPPED, ("xmem-nano.safetensors",), 5, "Apache-2.0; our own"),
-        _Model("selftest-sam2", "sam2", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
-        _Model("selftest-xmem", "xmem", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +92,7 @@ def cache_dir() -> Path:
 
 def list_models() -> list[ModelInfo]:
     """Every model of the registry; reads no weights and needs no network."""
-    return [_info(model) for model in _MODELS.values()]
+    return [_info(model) for model in MODELS.values()]
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -156,7 +114,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     if path := _path(name):
         return _existing(path)
     model = _model(name)
-    if model.home == _BUILT_IN:
+    if model.home == BUILT_IN:
         return cache_dir()
     if found := _folder(model):
         return found
@@ -185,7 +143,7 @@ def verify(name: str) -> dict[str, str]:
     if path := _path(name):
         return _verify(_existing(path), "get it again")
     model = _model(name)
-    if model.home == _BUILT_IN:
+    if model.home == BUILT_IN:
         return {}
     folder = _folder(model)
     if folder is None:
@@ -284,20 +242,19 @@ def _device(name: str) -> torch.device:
     return pick_device(name)
 
 
-def _model(name: str) -> _Model:
+def _model(name: str) -> Model:
     """The registry's row, by name or by hub id; a made-up row for another hub id."""
-    if name in _MODELS:
-        return _MODELS[name]
-    for model in _MODELS.values():
+    if name in MODELS:
+        return MODELS[name]
+    for model in MODELS.values():
         if model.home == name:
             return model
     if _HUB_ID.fullmatch(name):
-        return _Model(name.replace("/", "--"), "sam2", name, SAM2_FILES, 0, "see its page")
-    close = difflib.get_close_matches(name[:100], _MODELS, n=1, cutoff=0.5)
+        return Model(name.replace("/", "--"), "sam2", name, SAM2_FILES, 0, "see its page")
+    close = difflib.get_close_matches(name[:100], MODELS, n=1, cutoff=0.5)
     nearest = f" (did you mean {close[0]!r}?)" if close else ""
     raise CheckpointError(
-        f"no model named {legible(name)!r}{nearest}; there are: {', '.join(_MODELS)}, "
-        "or give a path"
+        f"no model named {legible(name)!r}{nearest}; there are: {', '.join(MODELS)}, or give a path"
     )
 
 
@@ -325,7 +282,7 @@ def _path(text: str) -> Path | None:
         )
     path = Path(text).expanduser()
     looks_so = path.suffix in SUFFIXES or path.is_absolute() or text.startswith(".")
-    return path if text not in _MODELS and (looks_so or path.exists()) else None
+    return path if text not in MODELS and (looks_so or path.exists()) else None
 
 
 def _is_file(path: Path) -> bool:
@@ -341,13 +298,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _own_folder(model: _Model) -> Path:
-    if model.home == _SHIPPED:
+def _own_folder(model: Model) -> Path:
+    if model.home == SHIPPED:
         return Path(__file__).parent / "shipped" / model.name
     return cache_dir() / model.name
 
 
-def _folder(model: _Model) -> Path | None:
+def _folder(model: Model) -> Path | None:
     """Where all the model's files are: our own cache, else the Hugging Face one."""
     own = _own_folder(model)
     if all((own / file).is_file() for file in model.files):
@@ -366,13 +323,13 @@ def _folder(model: _Model) -> Path | None:
     return folders.pop() if len(folders) == 1 and None not in found else None
 
 
-def _is_on_hub(model: _Model) -> bool:
+def _is_on_hub(model: Model) -> bool:
     return _HUB_ID.fullmatch(model.home) is not None
 
 
-def _info(model: _Model) -> ModelInfo:
-    if model.home == _BUILT_IN:
-        return ModelInfo(model.name, model.kind, _BUILT_IN, True, 0, model.licence)
+def _info(model: Model) -> ModelInfo:
+    if model.home == BUILT_IN:
+        return ModelInfo(model.name, model.kind, BUILT_IN, True, 0, model.licence)
     folder = _folder(model)
     if folder is None:
         nbytes = model.about_mb * 1_000_000
@@ -381,20 +338,20 @@ def _info(model: _Model) -> ModelInfo:
     return ModelInfo(model.name, model.kind, str(folder), True, nbytes, model.licence)
 
 
-def _page(model: _Model) -> str:
+def _page(model: Model) -> str:
     if _is_on_hub(model):
         return mask(f"{download.hub_endpoint()}/{model.home}")
     return f"{model.home}/{model.files[0]}"
 
 
-def _how_to_place(model: _Model) -> str:
+def _how_to_place(model: Model) -> str:
     return (
         f"{model.name} is not here: get {' and '.join(model.files)} "
         f"from {_page(model)} and put into {_own_folder(model)}/"
     )
 
 
-def _fetch_file(model: _Model, file: str, folder: Path, progress: Progress | None) -> None:
+def _fetch_file(model: Model, file: str, folder: Path, progress: Progress | None) -> None:
     if _is_on_hub(model):
         source = download.hub_file(model.home, file)
     else:

@@ -45,7 +45,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("STREAMSEG_CACHE", str(folder))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(weights, "_XMEM_RELEASE", "http://127.0.0.1:9")
     return folder
 
 
@@ -242,11 +241,11 @@ def test_xmem_is_fetched_from_its_release(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "XMem.pth"
     torch.save(selftest_xmem(seed=5).state_dict(), path)
     with Hub({"/v1.0/XMem.pth": path.read_bytes()}) as server:
-        row = weights._MODELS["xmem"]
+        row = weights.MODELS["xmem"]
         local = weights._Model(
             row.name, row.kind, f"{server.url}/v1.0", row.files, row.about_mb, row.licence
         )
-        monkeypatch.setitem(weights._MODELS, "xmem", local)
+        monkeypatch.setitem(weights.MODELS, "xmem", local)
         assert same(weights.load_xmem("xmem", "cpu"), selftest_xmem(seed=5))
     weights.verify("xmem")
 
