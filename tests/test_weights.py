@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from streamseg.errors import (
 )
 from streamseg.nets.sam2_selftest import selftest_sam2
 from streamseg.nets.xmem import XMem, selftest_xmem
+from streamseg.registry import MODELS
 
 NAMES = [
     "sam2.1-hiera-tiny",
@@ -241,11 +243,8 @@ def test_xmem_is_fetched_from_its_release(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "XMem.pth"
     torch.save(selftest_xmem(seed=5).state_dict(), path)
     with Hub({"/v1.0/XMem.pth": path.read_bytes()}) as server:
-        row = weights.MODELS["xmem"]
-        local = weights._Model(
-            row.name, row.kind, f"{server.url}/v1.0", row.files, row.about_mb, row.licence
-        )
-        monkeypatch.setitem(weights.MODELS, "xmem", local)
+        local = replace(MODELS["xmem"], home=f"{server.url}/v1.0")
+        monkeypatch.setitem(MODELS, "xmem", local)
         assert same(weights.load_xmem("xmem", "cpu"), selftest_xmem(seed=5))
     weights.verify("xmem")
 
