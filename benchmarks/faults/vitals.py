@@ -1,0 +1,63 @@
+"""The size of this process over time: resident memory, threads, open files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import psutil
+
+_EVERY_S = 1.0
+_SETTLE_S = 60.0
+
+
+class Vitals(NamedTuple):
+    """Of one moment; memory in MiB, threads as the system counts them."""
+
+    rss_mib: float
+    threads: int
+    files: int
+
+
+def now() -> Vitals:
+    """Of this process."""
+    me = psutil.Process()
+    return Vitals(round(me.memory_info().rss / 2**20, 1), me.num_threads(), me.num_fds())
+
+
+class Watch:
+    """Takes the vitals every second, in a thread of its own.
+
+    Attributes:
+        peak: The largest of each so far.
+        settled: Once the ring is full and every kind of object has been made; None before.
+    """
+
+    def __init__(self) -> None:
+        self.peak = now()
+        self.settled: Vitals | None = None
+        self._begun_s = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="vitals", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            latest = now()
+            self.peak = Vitals(*map(max, self.peak, latest))
+            if self.settled is None and time.monotonic() - self._begun_s > _SETTLE_S:
+                self.settled = latest
