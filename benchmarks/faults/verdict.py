@@ -39,26 +39,19 @@ class Finding(NamedTuple):
 
 def judge(outcome: Outcome, bounds: Bounds, output: Path) -> list[Finding]:
     """All bounds, in the order of how bad it is to break them."""
-    bad, start, peak, end = outcome.judge.bad, outcome.start, outcome.peak, outcome.end
+    crash, bad = outcome.crash.strip(), outcome.judge.bad
     examples = "; ".join(outcome.judge.examples.values())
-    grown = 0.0 if outcome.settled is None else end.rss_mib - outcome.settled.rss_mib
+    gap_s = outcome.judge.longest_gap_s
     files = broken_files(output)
     return [
-        Finding("no crash", outcome.crash.strip().splitlines()[-1] if outcome.crash else "none",
-                not outcome.crash),
+        Finding("no crash", crash.splitlines()[-1] if crash else "none", not crash),
         Finding("no bad mask", f"{dict(bad)}: {examples}" if bad else "none", not bad),
         _right(outcome, bounds),
-        Finding("longest gap", f"{outcome.judge.longest_gap_s:.2f} s of {bounds.gap_s:g} s",
-                outcome.judge.longest_gap_s <= bounds.gap_s),
+        Finding("longest gap", f"{gap_s:.2f} s of {bounds.gap_s:g} s", gap_s <= bounds.gap_s),
         *_returns(outcome, bounds),
-        Finding("memory", f"{start.rss_mib:g}, in the run up to {peak.rss_mib:g}, then {end.rss_mib:g} MiB; {grown:+.1f} since settled",
-                grown <= bounds.growth_mib),
-        Finding("threads", f"{start.threads}, in the run up to {peak.threads}, then {end.threads} {outcome.left or ''}",
-                end.threads <= start.threads),
-        Finding("open files", f"{start.files}, in the run up to {peak.files}, then {end.files}",
-                end.files <= start.files),
+        *_vitals(outcome, bounds),
         Finding("what was written", "; ".join(files) or "whole", not files),
-    ]  # fmt: skip
+    ]
 
 
 def _right(outcome: Outcome, bounds: Bounds) -> Finding:
@@ -85,6 +78,25 @@ def _returns(outcome: Outcome, bounds: Bounds) -> list[Finding]:
             Finding(f"{what} after a return", words + f", {late} late" * bool(late), not late)
         )
     return found
+
+
+def _vitals(outcome: Outcome, bounds: Bounds) -> list[Finding]:
+    start, peak, end, settled = outcome.start, outcome.peak, outcome.end, outcome.settled
+    grown = 0.0 if settled is None else end.rss_mib - settled.rss_mib
+    memory = f"{_course(start.rss_mib, peak.rss_mib, end.rss_mib)} MiB, {grown:+.1f} since settled"
+    threads = _course(start.threads, peak.threads, end.threads)
+    if outcome.left:
+        threads += f", left behind: {', '.join(outcome.left)}"
+    files = _course(start.files, peak.files, end.files)
+    return [
+        Finding("memory", memory, grown <= bounds.growth_mib),
+        Finding("threads", threads, end.threads <= start.threads),
+        Finding("open files", files, end.files <= start.files),
+    ]
+
+
+def _course(start: float, peak: float, end: float) -> str:
+    return f"{start:g} before, {peak:g} at most, {end:g} after"
 
 
 def broken_files(output: Path) -> list[str]:
