@@ -47,7 +47,7 @@ class Outcome:
         events, told: How often the run told of each kind, and its first words on it.
         start, settled, peak, end: Before the run, in it, and once it has ended; settled is None
             of a short run.
-        left: Threads that Python knows and that were not there before the run.
+        left: Threads and open files that were not there before the run.
     """
 
     judge: Judge
@@ -56,7 +56,7 @@ class Outcome:
     end: Vitals
     seconds: float
     settled: Vitals | None = None
-    left: list[str] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)
     done: dict[str, int] = field(default_factory=dict)
     crash: str = ""
     events: Counter[str] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ def perform(config: str, seed: int, output: Path, script: Script) -> Outcome:
 
 
 def _perform(bench: Bench, output: Path, script: Script) -> Outcome:
-    start, begun_s, threads = vitals.now(), time.monotonic(), set(threading.enumerate())
+    start, begun_s, census = vitals.now(), time.monotonic(), vitals.census()
     outcome = Outcome(bench.judge, start, start, start, 0.0)
     beside = threading.Thread(target=_beside, args=(bench, script, outcome), name="mischief")
     with vitals.Watch() as watch:
@@ -100,7 +100,7 @@ def _perform(bench: Bench, output: Path, script: Script) -> Outcome:
         outcome.seconds = time.monotonic() - begun_s
         outcome.peak, outcome.settled = watch.peak, watch.settled
     outcome.end = _let_go(start)
-    outcome.left = sorted(thread.name for thread in set(threading.enumerate()) - threads)
+    outcome.left = vitals.census() - census
     return outcome
 
 

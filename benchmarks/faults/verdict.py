@@ -85,13 +85,13 @@ def _vitals(outcome: Outcome, bounds: Bounds) -> list[Finding]:
     grown = 0.0 if settled is None else end.rss_mib - settled.rss_mib
     memory = f"{_course(start.rss_mib, peak.rss_mib, end.rss_mib)} MiB, {grown:+.1f} since settled"
     threads = _course(start.threads, peak.threads, end.threads)
-    if outcome.left:
-        threads += f", left behind: {', '.join(outcome.left)}"
     files = _course(start.files, peak.files, end.files)
+    left = ", ".join(f"{count} × {what}" for what, count in sorted(outcome.left.items()))
+    nothing_left = end.threads <= start.threads and end.files <= start.files
     return [
         Finding("memory", memory, grown <= bounds.growth_mib),
-        Finding("threads", threads, end.threads <= start.threads),
-        Finding("open files", files, end.files <= start.files),
+        Finding("threads, open files", f"{threads}; {files}", nothing_left),
+        Finding("left behind", left or "nothing", nothing_left),
     ]
 
 
