@@ -128,10 +128,12 @@ class Judge:
         now_s = time.monotonic()
         frame, last = result.frame, self._last
         signature = read_signature(frame.image)
-        self._check_masks(result)
+        fits = self._check_masks(result)
         if last is not None:
             self._check_order(result, last, signature)
-        whole = signature is not None and self._reel.is_whole(frame.image, signature.number)
+        whole = (
+            fits and signature is not None and self._reel.is_whole(frame.image, signature.number)
+        )
         is_right = self._count(result, signature if whole else None)
         with self._lock:
             if last is not None and last.epoch == frame.epoch:
@@ -142,11 +144,12 @@ class Judge:
         self._last = _Seen(now_s, frame.index, frame.epoch, frame.pts_ns)
         self._showing = self._showing if signature is None else signature.showing
 
-    def _check_masks(self, result: FrameResult) -> None:
+    def _check_masks(self, result: FrameResult) -> bool:
+        """Whether the masks have the shape of the picture: otherwise they are not held to it."""
         labels, shape = result.masks.labels, result.frame.image.shape[:2]
         if labels.shape != shape or labels.dtype != np.uint16:
             self._bad("shape", result, f"{labels.dtype} {labels.shape} for a picture of {shape}")
-            return
+            return False
         known = {view.id for view in result.masks.objects}
         strange = _ids(labels) - known
         if strange:
@@ -154,6 +157,7 @@ class Judge:
         shown = {view.id for view in result.masks.objects if view.box is not None}
         if not shown <= _ids(labels):
             self._bad("box without a mask", result, f"ids {sorted(shown - _ids(labels))}")
+        return True
 
     def _check_order(self, result: FrameResult, last: _Seen, signature: Signature | None) -> None:
         frame = result.frame
