@@ -87,6 +87,10 @@ class Feed:
         try:
             self._read_all()
             outcome: Exception = StreamEnded()
+        except SourceError as error:
+            # Told in words. Its traceback would hold this feed and its connection in a cycle, and
+            # with them a decoder and its threads, until Python looks for cycles.
+            outcome = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whoever watches decides what to do about it
             outcome = error
         with self._changed:

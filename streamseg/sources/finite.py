@@ -74,5 +74,5 @@ class Packets:
         try:
             return next(self._demuxed, None)
         except Exception as error:  # noqa: BLE001 - whoever reads the packets says what it means
-            self.error = error
+            self.error = error.with_traceback(None)  # it would hold these packets in a cycle
             return None

@@ -212,6 +212,7 @@ class VideoConnection:
             problem = ""
         except _FAILURES as error:
             problem = self._explain(error)
+            error.__traceback__ = None  # it would hold this connection in a cycle
         if self._hardware and not self._frames:
             self._request.tell("decoder", f"{self._hardware} cannot decode this; using software")
             self.close()
