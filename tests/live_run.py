@@ -70,7 +70,7 @@ class LiveRun:
 
     def wait_for(self, what: Callable[[dict[str, Any]], bool], after: int = -1) -> dict[str, Any]:
         """Wait for a result that is as wanted, of a frame beyond `after`."""
-        found = self.until(
+        found: list[dict[str, Any]] = self.until(
             lambda: [each for each in self.records() if each["frame"] > after and what(each)]
         )
         return found[0]

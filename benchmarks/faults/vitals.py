@@ -24,6 +24,14 @@ class Vitals(NamedTuple):
     threads: int
     files: int
 
+    def most(self, other: Vitals) -> Vitals:
+        """The larger of each."""
+        return Vitals(
+            max(self.rss_mib, other.rss_mib),
+            max(self.threads, other.threads),
+            max(self.files, other.files),
+        )
+
 
 def now() -> Vitals:
     """Of this process."""
@@ -62,7 +70,7 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):
             latest = now()
-            self.peak = Vitals(*map(max, self.peak, latest))
+            self.peak = self.peak.most(latest)
             if self.settled is None and time.monotonic() - self._begun_s > _SETTLE_S:
                 self.settled = latest
 

@@ -6,15 +6,17 @@ import io
 import itertools
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from streamseg.benchmarks.faults import reel, verdict
-from streamseg.benchmarks.faults.__main__ import main
 from streamseg.benchmarks.faults.judge import Judge
 from streamseg.benchmarks.faults.reel import ABSENT, SENTENCES, SIZES, Reel, Signature
 from streamseg.types import Frame, FrameResult, Image, MaskSet, TrackState, TrackView
@@ -225,28 +227,39 @@ PATIENT = ("--picture-s", "60", "--mask-s", "60", "--gap-s", "30")
 """Bounds for a machine that does other things as well: what hangs breaks them all the same."""
 
 
-def test_a_run_under_random_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--minutes", "0.3", "--seed", "3", "--pace", "0.4", "--output", str(tmp_path / "out")]
-    code = main([*words, *PATIENT])
-    told = capsys.readouterr().out
-    figures = json.loads(told.splitlines()[-1])
-    assert code == 0, told
+def run(*words: str) -> tuple[int, dict[str, Any], str]:
+    """In a process of its own, whose threads are counted: exit code, figures, all it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streamseg.benchmarks.faults", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    said = done.stdout + done.stderr
+    assert done.stdout, said
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), said
+
+
+def test_a_run_under_random_faults(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--minutes", "0.3", "--seed", "3", "--pace", "0.4", "--output", str(out))
+    code, figures, said = run(*words, *PATIENT)
+    assert code == 0, said
     assert sum(figures["faults"].values()) >= 3
     assert figures["results"] > 50
     assert figures["right"] > 0
-    assert (tmp_path / "out" / "masks.jsonl").exists()
+    assert (out / "masks.jsonl").exists()
 
 
-def test_a_run_of_reconnects(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["--reconnects", "2", "--outage", "0.5", *PATIENT])
-    told = capsys.readouterr().out
-    figures = json.loads(told.splitlines()[-1])
-    assert code == 0, told
+def test_a_run_of_reconnects_with_busy_processes_beside() -> None:
+    code, figures, said = run("--reconnects", "2", "--outage", "0.5", "--busy", "1", *PATIENT)
+    assert code == 0, said
     assert [back[0] for back in figures["returns"]] == ["refused", "silent"]
     assert all(back[1] is not None and back[2] is not None for back in figures["returns"])
 
 
-def test_a_broken_bound_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--reconnects", "1", "--outage", "0.1", "--mask-s", "0"]) == 1
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+def test_a_broken_bound_is_exit_code_1() -> None:
+    code, figures, said = run("--reconnects", "1", "--outage", "0.1", "--mask-s", "0")
+    assert code == 1, said
     assert "mask after a return" in figures["broken"]
