@@ -136,6 +136,7 @@ def _figures(outcome: Outcome, findings: Sequence[Finding]) -> dict[str, Any]:
         "start": outcome.start._asdict(),
         "peak": outcome.peak._asdict(),
         "end": outcome.end._asdict(),
+        "rss_mib_every_10_s": [each.rss_mib for each in outcome.course],
         "dropped": outcome.summary.get("dropped"),
         "counters": outcome.summary.get("counters"),
         "latency": outcome.summary.get("latency"),

@@ -47,6 +47,7 @@ class Outcome:
         events, told: How often the run told of each kind, and its first words on it.
         start, settled, peak, end: Before the run, in it, and once it has ended; settled is None
             of a short run.
+        course: The vitals every ten seconds.
         left: Threads and open files that were not there before the run.
     """
 
@@ -56,6 +57,7 @@ class Outcome:
     end: Vitals
     seconds: float
     settled: Vitals | None = None
+    course: list[Vitals] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
     done: dict[str, int] = field(default_factory=dict)
     crash: str = ""
@@ -98,7 +100,8 @@ def _perform(bench: Bench, output: Path, script: Script) -> Outcome:
         beside.join()
         outcome.summary = bench.segmenter.summary()
         outcome.seconds = time.monotonic() - begun_s
-        outcome.peak, outcome.settled = watch.peak, watch.settled
+        outcome.peak, outcome.settled, outcome.course = watch.peak, watch.settled, watch.course
+    bench.proxy.drop()  # the sockets of those who fell silent are the proxy's, in this process
     outcome.end = _let_go(start)
     outcome.left = vitals.census() - census
     return outcome

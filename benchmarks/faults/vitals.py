@@ -15,6 +15,7 @@ import psutil
 
 _EVERY_S = 1.0
 _SETTLE_S = 60.0
+_COURSE_EVERY_S = 10.0
 
 
 class Vitals(NamedTuple):
@@ -45,11 +46,13 @@ class Watch:
     Attributes:
         peak: The largest of each so far.
         settled: Once the ring is full and every kind of object has been made; None before.
+        course: Every ten seconds.
     """
 
     def __init__(self) -> None:
         self.peak = now()
         self.settled: Vitals | None = None
+        self.course: list[Vitals] = []
         self._begun_s = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vitals", daemon=True)
@@ -71,6 +74,8 @@ class Watch:
         while not self._stop.wait(_EVERY_S):
             latest = now()
             self.peak = self.peak.most(latest)
+            if time.monotonic() - self._begun_s >= len(self.course) * _COURSE_EVERY_S:
+                self.course.append(latest)
             if self.settled is None and time.monotonic() - self._begun_s > _SETTLE_S:
                 self.settled = latest
 
