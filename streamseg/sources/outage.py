@@ -8,16 +8,16 @@ from collections.abc import Callable
 _TOLD_AT_ONCE = 5
 _TOLD_EVERY_S = 60.0
 _SLOWER = 4.0  # a camera that has just started may take longer than it did at first
-_LEAST_S = 2.0
-_FULL_EVERY = 4  # attempts
+_LEAST_S = 1.5
+_LONGER_EVERY = 12  # attempts; half a minute where a camera answers nothing
 
 
 class Outage:
     """The attempts to reach one source, from outage to outage.
 
     A camera that is switched off answers nothing, and one attempt would wait for it past the
-    moment of its return. So what an attempt may take is learned from those that worked; each
-    fourth has all the time there is, for a camera that became slow.
+    moment of its return. So what an attempt may take is learned from those that worked. For a
+    camera that became slow one in a dozen is given longer, twice as long each time.
     """
 
     def __init__(self, longest_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -44,9 +44,11 @@ class Outage:
     def patience_s(self) -> float:
         """Seconds for the next attempt."""
         self._attempts += 1
-        if self._usual_s is None or self._attempts % _FULL_EVERY == 0:
+        if self._usual_s is None:
             return self._longest_s
-        return min(self._longest_s, max(_LEAST_S, _SLOWER * self._usual_s))
+        dozens, rest = divmod(self._attempts, _LONGER_EVERY)
+        enough_s = max(_LEAST_S, _SLOWER * self._usual_s)
+        return min(self._longest_s, enough_s if rest else enough_s * 2.0**dozens)
 
     def worth_telling(self) -> bool:
         """Whether to say that another attempt failed: the first few, then one a minute."""
