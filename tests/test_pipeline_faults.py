@@ -382,7 +382,7 @@ def test_a_lane_that_breaks_on_its_last_step_breaks_only_its_answer(
         return step(self, frame, seeds)
 
     monkeypatch.setattr(type(segmenter._propagator), "step", broken)
-    monkeypatch.setattr(CatchUp, "_replay", lambda self, job, deadline_s: time.sleep(0.05))
+    monkeypatch.setattr(CatchUp, "_replay", lambda self, job, way, deadline_s: time.sleep(0.05))
     seen = 0
     source = ListSource(frames_of(60))
     for result in segmenter.run(source, clock=RealClock(), on_event=events.append):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,6 +35,7 @@ def load_gst() -> tuple[Any, Any]:
     Raises:
         MissingDependencyError: PyGObject or GStreamer's libraries are not installed.
     """
+    _keep_exceptions_of_others()
     try:
         import gi
 
@@ -42,6 +46,17 @@ def load_gst() -> tuple[Any, Any]:
         raise MissingDependencyError("PyGObject", "gstreamer", _PACKAGES) from None
     Gst.init(None)
     return Gst, GstVideo
+
+
+def _keep_exceptions_of_others() -> None:
+    """Let GCC's own library go on unwinding the C++ exceptions of what is loaded after GStreamer.
+
+    Debian's GStreamer brings libunwind, whose functions have the same names and are found first:
+    after it an exception inside ONNX Runtime or ONNX, caught there every day, ends the process.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def complete(description: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from streamseg.config import MemoryConfig, XMemConfig
-from streamseg.errors import CheckpointError, ConfigError
+from streamseg.errors import CheckpointError, ConfigError, EngineError
 from streamseg.nets.xmem import XMem
 from streamseg.propagation.neural import NeuralPropagator
 from streamseg.types import Frame
@@ -153,7 +153,7 @@ def test_seeing_leaves_no_trace_in_autograd(propagator):
 
 
 def test_a_device_or_checkpoint_that_is_not_there_is_refused():
-    with pytest.raises(ConfigError, match="device"):
-        NeuralPropagator.from_config(config(device="abacus"))
+    with pytest.raises(EngineError, match="cuda"):
+        NeuralPropagator.from_config(config(device="cuda:31"))
     with pytest.raises((CheckpointError, ConfigError)):
         NeuralPropagator.from_config(config(checkpoint="/nowhere/XMem.pth"))

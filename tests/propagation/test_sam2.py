@@ -9,7 +9,7 @@ from transformers import Sam2VideoInferenceSession, Sam2VideoModel
 
 from streamseg.config import EngineConfig, PropagationConfig, Sam2PropagationConfig
 from streamseg.engines.sam2 import on_engines
-from streamseg.errors import CheckpointError, ConfigError
+from streamseg.errors import CheckpointError, ConfigError, EngineError
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
 from streamseg.propagation import build
@@ -104,7 +104,9 @@ def test_every_mask_is_theirs_until_after_the_bank_is_full(
         expected, presence = reference.step(frame, given)
         out = propagator.step(frame, given)
         assert propagator.ids == tuple(seeds)
-        assert torch.allclose(propagator.logits, expected, atol=1e-3), number
+        # As the export's gate has it: of the range, which sums in another order differ by.
+        near = 1e-4 * float(expected.abs().max())
+        assert torch.allclose(propagator.logits, expected, atol=near), number
         for id_, logit in zip(seeds, presence, strict=True):
             assert out.scores[id_] == pytest.approx(torch.sigmoid(logit).item(), abs=1e-4)
         seen += int((presence > 0).sum())
@@ -336,8 +338,8 @@ def test_config_chooses_it() -> None:
     built = build(PropagationConfig(backend="sam2", sam2=config()))
     assert isinstance(built, Sam2Propagator)
     assert built.engines() == {}
-    with pytest.raises(ConfigError, match="device"):
-        build(PropagationConfig(backend="sam2", sam2=config(device="abacus")))
+    with pytest.raises(EngineError, match="cuda"):
+        build(PropagationConfig(backend="sam2", sam2=config(device="cuda:31")))
     with pytest.raises(CheckpointError, match=r"config\.json"):
         build(PropagationConfig(backend="sam2", sam2=config(checkpoint="/nowhere/sam2")))
 

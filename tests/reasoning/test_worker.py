@@ -434,9 +434,14 @@ def test_the_process_loads_only_what_it_answers_with() -> None:
     assert rooms <= {
         "reasoning",
         "config",
+        "config_bounds",
+        "config_engines",
         "config_files",
         "errors",
+        "masking",
+        "paths",
         "types",
         "version",
         "vocabulary",
+        "yaml_text",
     }

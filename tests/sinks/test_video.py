@@ -77,10 +77,7 @@ def test_pixels_are_stretched_to_squares(aspect: float, expected: tuple[int, int
 
 
 def test_the_overlay_of_pixels_that_are_not_square(tmp_path: Path) -> None:
-    sink = VideoSink(tmp_path, SinksConfig())
-    sink.open(replace(INFO, pixel_aspect=2.0), "the mug")
-    sink.write(make_result(size=(64, 48)))
-    sink.close({})
+    write(tmp_path, [make_result(size=(64, 48))], info=replace(INFO, pixel_aspect=2.0))
     _, pictures = read(tmp_path)
     assert pictures[0].shape == (48, 128, 3)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
+import sys
 import threading
 import time
 from fractions import Fraction
@@ -269,3 +271,27 @@ def test_ten_bits_of_sdr_and_the_pixels_shape(tmp_path: Path) -> None:
 def test_a_picture_larger_than_allowed() -> None:
     with pytest.raises(SourceError, match=r"more than source\.max_pixels allows"):
         opened("videotestsrc num-buffers=1 ! video/x-raw,width=200,height=100", max_pixels=19_999)
+
+
+AN_ERROR_AFTERWARDS = """
+from streamseg.sources.gst_pipeline import load_gst
+load_gst()
+import onnxruntime
+try:
+    onnxruntime.InferenceSession(b"no model")
+except Exception as error:
+    print("caught", type(error).__name__)
+"""
+
+
+def test_errors_of_other_libraries_can_be_caught_after_it() -> None:
+    """GStreamer's libunwind must not take over the unwinding of C++ exceptions."""
+    done = subprocess.run(
+        [sys.executable, "-c", AN_ERROR_AFTERWARDS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("caught")
