@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamseg.reasoning import GroundingRequest, candidates, grammar, resolve
-from streamseg.reasoning.candidates import Candidate
-from streamseg.reasoning.colour import NAMES, kin_of
-from streamseg.reasoning.grammar import Phrase
-from streamseg.reasoning.picture import observe
-from streamseg.reasoning.pointing import negative_point, positive_point
+from streamseg.reasoning import GroundingRequest, resolve
 from streamseg.reasoning.scoring import View
+from streamseg.reasoning.seen import candidates
+from streamseg.reasoning.seen.candidates import Candidate
+from streamseg.reasoning.seen.colour import NAMES, kin_of
+from streamseg.reasoning.seen.picture import observe
+from streamseg.reasoning.seen.pointing import negative_point, positive_point
+from streamseg.reasoning.words import grammar
+from streamseg.reasoning.words.grammar import Phrase
 from streamseg.types import Box, Grounding, GroundingMode, Target
 
 

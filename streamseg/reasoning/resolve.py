@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.reasoning import scoring
-from streamseg.reasoning.grammar import ALL, Attribute, Phrase, Relation, Superlative
 from streamseg.reasoning.scoring import Scores, View, rise
+from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Relation, Superlative
 
 ACCEPT = 0.3
 """A candidate below this does not answer to the phrase."""

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning import shape as outline
-from streamseg.reasoning import texture
-from streamseg.reasoning.candidates import Candidate
-from streamseg.reasoning.colour import word_weights
-from streamseg.reasoning.grammar import Attribute
-from streamseg.reasoning.picture import Picture
+from streamseg.reasoning.seen import shape as outline
+from streamseg.reasoning.seen import texture
+from streamseg.reasoning.seen.candidates import Candidate
+from streamseg.reasoning.seen.colour import word_weights
+from streamseg.reasoning.seen.picture import Picture
+from streamseg.reasoning.words.grammar import Attribute
 
 Scores = NDArray[np.float64]
 """(N,) in [0, 1], one for each candidate."""

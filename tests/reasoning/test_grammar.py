@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamseg.reasoning import lexicon
-from streamseg.reasoning.grammar import ALL, Attribute, Phrase, Superlative, parse
+from streamseg.reasoning.words import lexicon
+from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Superlative, parse
 
 
 def only(text: str) -> Phrase:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamseg.reasoning.lexicon import NOUN_SHAPES, Kind, Lexeme, lexemes
+from streamseg.reasoning.words.lexicon import NOUN_SHAPES, Kind, Lexeme, lexemes
 
 MAX_DEPTH = 6
 MAX_PHRASES = 8

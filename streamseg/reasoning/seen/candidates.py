@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning import regions
-from streamseg.reasoning.colour import FAMILIES, INDEX, KINSHIP
-from streamseg.reasoning.picture import Picture
-from streamseg.reasoning.regions import Region
+from streamseg.reasoning.seen import regions
+from streamseg.reasoning.seen.colour import FAMILIES, INDEX, KINSHIP
+from streamseg.reasoning.seen.picture import Picture
+from streamseg.reasoning.seen.regions import Region
 from streamseg.types import Mask
 
 FloatArray = NDArray[np.float32]
