@@ -144,10 +144,29 @@ class SamplerConfig(Section):
     )
 
 
+class ObjectsConfig(Section):
+    """A detector of everyday things, for the reasoner that knows them by name."""
+
+    detector: str = Field(
+        "d-fine-nano",
+        description="A name of `streamseg models`, the path of an ONNX file, or of a folder of "
+        "transformers.",
+    )
+    layout: str = Field(
+        "auto", description="How an ONNX file is read: a known layout, or a YAML file's path."
+    )
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None, description="Score from which the detector counts as seeing; none: the layout's."
+    )
+    threads: int = Field(1, ge=0, description="Of ONNX Runtime; 0: as many as there are cores.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
+
+
 class ReasoningConfig(Section):
     """Who answers, and how long it may take."""
 
-    backend: Literal["attribute"] = "attribute"
+    backend: Literal["attribute", "objects"] = "attribute"
+    objects: ObjectsConfig = ObjectsConfig()
     deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
     delay_s: Seconds = Field(0.0, description="Added to every answer, to try a slow reasoner.")
     max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
@@ -307,11 +326,26 @@ class Sam2Config(NetworkSection):
     )
 
 
+class SalientConfig(Section):
+    """A small salient-object network on the crop around a box, held against GrabCut."""
+
+    network: str = Field(
+        "u2netp", description="A name of `streamseg models`, or the path of an ONNX file."
+    )
+    margin: float = Field(
+        0.3, ge=0, le=2, description="Crop margin on each side, in sides of the box."
+    )
+    threshold: Fraction = Field(0.5, description="Of the network's map, from which it is object.")
+    threads: int = Field(1, ge=0, description="Of ONNX Runtime; 0: as many as there are cores.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
+
+
 class SegmentationConfig(Section):
     """Prompts to masks on a keyframe."""
 
-    backend: Literal["grabcut", "sam2"] = "grabcut"
+    backend: Literal["grabcut", "salient", "sam2"] = "grabcut"
     grabcut: GrabCutConfig = GrabCutConfig()
+    salient: SalientConfig = SalientConfig()
     sam2: Sam2Config = Sam2Config()
 
 

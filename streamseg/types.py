@@ -103,6 +103,30 @@ class Query:
     id: int = 0
 
 
+class WordUse(StrEnum):
+    """How far a reasoner understands a word: as people do, as something like it, or not at all."""
+
+    UNDERSTOOD = "understood"
+    COARSE = "coarse"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class WordSense:
+    """What became of one word of the sentence.
+
+    Attributes:
+        text: As written.
+        taken_as: What it was taken for, where that is not the word itself.
+        known_to: The config whose reasoner would understand it, empty where none is known.
+    """
+
+    text: str
+    use: WordUse
+    taken_as: str = ""
+    known_to: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One object as the reasoning model points at it, in pixels of the frame it was asked about.
@@ -111,8 +135,9 @@ class Target:
         box: Around the object.
         positive: Points on the object (VideoSeg-R1's central point), may be empty.
         negative: Points just off it, may be empty.
-        score: In [0, 1].
+        score: In [0, 1], how well it answers to the words.
         label: A few words on what it is, for people.
+        lead: In [0, 1], how far the best thing not chosen stays behind it; 0 for a tie.
     """
 
     box: Box
@@ -120,23 +145,38 @@ class Target:
     negative: tuple[Point, ...] = ()
     score: float = 1.0
     label: str = ""
+    lead: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """A reasoner's whole answer about one frame. No targets means "no such object here".
+    """A reasoner's whole answer about one frame. No targets means "no such object here", or, where
+    `cannot_tell` says so, that the words are not understood well enough to say.
 
     Attributes:
         targets: Best first.
         reasoning: The chain of thought, or of reasons, in words.
         tokens: Length of the reasoning in the model's tokens.
         seconds: What the answer cost inside the reasoner.
+        words: The words that matter, and how far each was understood; empty where a reasoner does
+            not say.
+        cannot_tell: The words do not decide what is meant: nothing was guessed.
     """
 
     targets: tuple[Target, ...]
     reasoning: str = ""
     tokens: int = 0
     seconds: float = 0.0
+    words: tuple[WordSense, ...] = ()
+    cannot_tell: bool = False
+
+    @property
+    def understood(self) -> float:
+        """Share of the words understood, in [0, 1], a coarse one counted half; 1 when not said."""
+        if not self.words:
+            return 1.0
+        worth = {WordUse.UNDERSTOOD: 1.0, WordUse.COARSE: 0.5, WordUse.UNKNOWN: 0.0}
+        return sum(worth[word.use] for word in self.words) / len(self.words)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from streamseg.nets.sam2_video import Sam2Video
     from streamseg.nets.xmem import XMem
 
-Kind = Literal["sam2", "xmem"]
+Kind = Literal["sam2", "xmem", "detector", "cutter"]
 
 RECORD = "checksums.json"
 """Beside fetched files: what was fetched from where, so that it can be verified offline."""
@@ -68,6 +68,8 @@ class _Model:
     files: tuple[str, ...]
     about_mb: int
     licence: str
+    sha256: tuple[str, ...] = ()
+    """Of `files`, where they never change at their home."""
 
 
 def _sam2(name: str, about_mb: int) -> _Model:
@@ -89,10 +91,31 @@ _MODELS = {
         _xmem("xmem", "XMem.pth"),
         _xmem("xmem-s012", "XMem-s012.pth"),
         _Model("xmem-nano", "xmem", _SHIPPED, ("xmem-nano.safetensors",), 5, "Apache-2.0; our own"),
+        _Model(
+            "d-fine-nano",
+            "detector",
+            "ustc-community/dfine-nano-coco",
+            ("config.json", "preprocessor_config.json", "model.safetensors"),
+            15,
+            "Apache-2.0 (D-FINE); trained on COCO",
+        ),
+        _Model(
+            "u2netp",
+            "cutter",
+            "https://github.com/danielgatis/rembg/releases/download/v0.0.0",
+            ("u2netp.onnx",),
+            5,
+            "Apache-2.0 (U²-Net)",
+            ("309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",),
+        ),
         _Model("selftest-sam2", "sam2", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
         _Model("selftest-xmem", "xmem", _BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
     )
 }
+
+
+BUNDLES = {"everyday": ("d-fine-nano", "u2netp")}
+"""Names of configs whose models are fetched together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +124,7 @@ class ModelInfo:
 
     Attributes:
         name: What a config's `checkpoint` calls it.
-        kind: "sam2" or "xmem".
+        kind: "sam2", "xmem", "detector" or "cutter".
         where: Its folder when present, else where it would be fetched from; "built in".
         present: Ready without a network.
         nbytes: On disk when present, else about what a fetch would bring.
@@ -192,6 +215,23 @@ def verify(name: str) -> dict[str, str]:
         raise CheckpointError(_how_to_place(model))
     place = folder / model.files[0] if model.kind == "xmem" else folder
     return _verify(place, f"delete it and run streamseg models fetch {model.name}")
+
+
+def locate(name_or_path: str, kind: Kind) -> Path:
+    """The folder or the one file of a model that others load, fetched if need be.
+
+    Args:
+        name_or_path: Of `list_models`, or a path.
+
+    Raises:
+        CheckpointError: It is not here and cannot be fetched, or is of another kind.
+    """
+    place = _resolve(name_or_path, kind)
+    if not place.exists():
+        _existing(place)
+    if place.is_dir() and name_or_path in _MODELS and len(_MODELS[name_or_path].files) == 1:
+        return place / _MODELS[name_or_path].files[0]
+    return place
 
 
 def load_sam2(name_or_path: str, device: str = "auto") -> Sam2Model:

@@ -43,6 +43,11 @@ class Reasoner(Protocol):
 
 def build(config: ReasoningConfig) -> Reasoner:
     """Make the reasoner that the config names; called inside the worker process."""
+    if config.backend == "objects":
+        from streamseg.reasoning import detection
+        from streamseg.reasoning.objects import ObjectsReasoner
+
+        return ObjectsReasoner(detection.build(config.objects), config.max_targets)
     from streamseg.reasoning.attribute import AttributeReasoner
 
     return AttributeReasoner(max_targets=config.max_targets)

@@ -41,6 +41,7 @@ class Kind(Enum):
     LINK = auto()
     FILLER = auto()
     COMMA = auto()
+    OWNS = auto()
     UNKNOWN = auto()
 
 
@@ -126,7 +127,9 @@ MOTIONS = {
     "entering": "entering; coming in; comes in; enters; entered; came in; coming into view; "
     "coming into the picture; coming into the frame; just came in; arriving; appearing; appears; "
     "comes into view; entering the scene; enters the scene; entering the picture; newcomer; "
-    "comes into the picture; comes back; coming back; arrived; just appeared",
+    "walks in; walking in; walked in; goes in; going in; runs in; running in; steps in; "
+    "stepping in; drives in; driving in; comes into the picture; comes back; coming back; "
+    "arrived; just appeared",
     "leaving": "leaving; going out; goes out; exiting; exits; leaves; leaving the picture; "
     "leaving the frame; disappearing; disappears; going away; leaving the scene; "
     "leaves the scene; leaves the picture; goes away; departing; about to leave",
@@ -164,6 +167,13 @@ _NOUN_SHAPES = (
 )
 NOUN_SHAPES = frozenset(_NOUN_SHAPES.split())
 """Shape words that also name the thing, and so carry its number."""
+
+_GEOMETRIC = (
+    "disc disk circle sphere dot square cube rectangle triangle pyramid star ring hoop annulus "
+    "torus ellipse oval cross pentagon hexagon diamond rhombus lozenge heart crescent blob"
+)
+GEOMETRIC = frozenset(_GEOMETRIC.split())
+"""Shapes that are all there is to the thing: a ring is what looks like one, a wheel may not be."""
 
 TEXTURES = {
     "striped": "striped; stripy; stripes; with stripes; banded; zebra",
@@ -281,14 +291,17 @@ FILLERS = (
     "can; you; could; would; and then; then; also; very; quite; really; just; now; currently; "
     "currently in; visible; exactly; shown; located; placed; lying; sitting; positioned; seen; "
     "more; most; rather; somewhat; slightly; kind; sort; type; colour; color; size; side; area; "
-    "hand; direction; its; their; his; her; my; your; while; as; have; has; had; having; been; "
+    "direction; its; their; his; her; my; your; while; as; have; has; had; having; been; "
     "was; were; be; being; in colour; in color; shaped; sized; motion; up to; into; out; away; "
     "sits; lies; stands; than; from; mask; masks; out of; the whole; whole; entire; do; does; did; "
     "all the time; throughout; always; ever"
 )
 ARTICLES = "the; a; an; this; these; those; some; any"
 
-_WORDS = re.compile(r"\w+(?:'\w+)?|[,;.!?&+]")
+_WORDS = re.compile(r"\w+(?:'\w+)?|[,;.!?&+§]")
+_POSSESSIVE = re.compile(r"\b(?!(?:it|that|what|who|he|she|there|here|let|where|one)')(\w+)'s\b")
+_OWNED = "§"
+"""Stands for a possessive 's between two words."""
 _BREAKS = frozenset(",;.!?")
 MAX_CHARS = 1000
 
@@ -363,7 +376,7 @@ _PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "th
 def lexemes(text: str) -> Iterator[Lexeme]:
     """Split a sentence into its longest meaningful runs; never raises, whatever the text."""
     clean = text[:MAX_CHARS].lower().replace("’", "'").replace("-", " ")
-    words = _WORDS.findall(clean)
+    words = _WORDS.findall(_POSSESSIVE.sub(rf"\1 {_OWNED}", clean))
     at = 0
     while at < len(words):
         length, lexeme = _longest(words, at)
@@ -372,6 +385,8 @@ def lexemes(text: str) -> Iterator[Lexeme]:
 
 
 def _longest(words: list[str], at: int) -> tuple[int, Lexeme]:
+    if words[at] == _OWNED:
+        return 1, Lexeme(Kind.OWNS, "", "'s")
     if words[at] in _BREAKS:
         return 1, Lexeme(Kind.COMMA, "", words[at])
     for length in range(min(_LONGEST, len(words) - at), 0, -1):

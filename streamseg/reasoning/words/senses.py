@@ -1,0 +1,82 @@
+"""How far a sentence is understood, word by word, and whether that decides what is meant.
+
+Knows phrases; what a noun means is for whoever answers to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from streamseg.reasoning.words.grammar import Phrase
+from streamseg.types import WordSense, WordUse
+
+Knows = Callable[[Phrase], WordSense | None]
+"""What is known of a phrase's noun; None where it has none ("the red thing")."""
+
+
+class Understanding(Protocol):
+    """Whoever answers, as far as nouns go."""
+
+    def sense(self, phrase: Phrase) -> WordSense | None:
+        """What is known of the phrase's noun; None where it has none."""
+
+    def tells(self, phrase: Phrase) -> bool:
+        """Whether the noun by itself says what kind of thing is meant."""
+
+
+def read(phrases: Sequence[Phrase], knows: Knows) -> tuple[WordSense, ...]:
+    """Every word that matters, each once, in the order of reading."""
+    found: dict[str, WordSense] = {}
+    for phrase in phrases:
+        for sense in _senses(phrase, knows):
+            found.setdefault(sense.text, sense)
+    return tuple(found.values())
+
+
+def decides(phrase: Phrase, who: Understanding) -> bool:
+    """Whether what is understood of a phrase says which thing is meant, be it wrongly.
+
+    A noun that tells does, and so does anything said of the thing; but not its standing to
+    something that is not known itself.
+    """
+    if phrase.attributes or phrase.superlatives or phrase.excluded or who.tells(phrase):
+        return True
+    told = (relation.other for relation in phrase.relations if not relation.guessed)
+    if any(decides(other, who) for other in told):
+        return True
+    # "everything", "the things": all there is.
+    return not phrase.head and not phrase.ignored and not phrase.relations
+
+
+def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
+    for attribute in phrase.attributes:
+        yield WordSense(" or ".join(attribute.values), WordUse.UNDERSTOOD)
+    sense = knows(phrase)
+    if sense is not None:
+        yield sense
+    for superlative in phrase.superlatives:
+        yield WordSense(str(superlative), WordUse.UNDERSTOOD)
+    named = set(phrase.head.split())
+    for word in phrase.ignored:
+        if word not in named:
+            yield WordSense(word, WordUse.UNKNOWN)
+    for relation in phrase.relations:
+        if not relation.guessed:
+            yield WordSense(relation.kind, WordUse.UNDERSTOOD)
+        yield from _senses(relation.other, knows)
+    for other in phrase.excluded:
+        yield from _senses(other, knows)
+
+
+def in_words(words: Sequence[WordSense]) -> str:
+    """What a person should know of it, in a line; empty when all was understood."""
+    told = []
+    for word in words:
+        if word.use is WordUse.UNDERSTOOD:
+            continue
+        how = "not understood" if word.use is WordUse.UNKNOWN else "known only roughly"
+        taken = f", taken as {word.taken_as}" if word.taken_as else ""
+        helps = f" (--config {word.known_to} knows it)" if word.known_to else ""
+        told.append(f"{word.text!r} is {how}{taken}{helps}")
+    return "; ".join(told)
