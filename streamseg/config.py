@@ -452,6 +452,12 @@ class TracksConfig(Section):
 
     uncertain_score: Fraction = Field(0.5, description="Below this a track is uncertain.")
     lost_score: Fraction = Field(0.2, description="Below this a track is lost.")
+    least_words: Fraction = Field(
+        0.7, description="An answer that fits the words less leaves a track uncertain."
+    )
+    least_cut: Fraction = Field(
+        0.3, description="A keyframe's mask that fits less leaves a track uncertain."
+    )
     min_area_fraction: Fraction = Field(0.0001, description="Smaller masks count as not seen.")
     match_iou: Fraction = Field(0.3, description="A grounded mask that overlaps so far refreshes.")
     refind_similarity: Fraction = Field(

@@ -202,14 +202,42 @@ class Propagated:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a track's score rests on, each in [0, 1].
+
+    Attributes:
+        words: How far what was pointed at answers to the sentence, and how far the sentence was
+            understood; 1 for what was pointed at by hand.
+        cut: How well the keyframe's mask fits what was pointed at.
+        carried: How far propagation takes what is shown on this frame for the object.
+    """
+
+    words: float = 1.0
+    cut: float = 1.0
+    carried: float = 1.0
+
+
+CERTAIN = Evidence()
+"""Nothing speaks against it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackView:
-    """One object as a result shows it: its `box` in pixels, None when it has no pixels."""
+    """One object as a result shows it.
+
+    Attributes:
+        score: How far it is to be believed that this mask is what was meant, in [0, 1].
+        box: In pixels, None when it has none.
+        label: A few words on what it is, for people.
+        evidence: What the score rests on.
+    """
 
     id: int
     score: float
     state: TrackState
     box: Box | None
     label: str = ""
+    evidence: Evidence = CERTAIN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
+from streamseg.propagation.belief import belief, renewed
 from streamseg.propagation.identity import Signature, signature
-from streamseg.types import Box, Frame, Mask, MaskSet, Propagated, TrackState, TrackView
+from streamseg.types import (
+    CERTAIN,
+    Box,
+    Evidence,
+    Frame,
+    Mask,
+    MaskSet,
+    Propagated,
+    TrackState,
+    TrackView,
+)
 
 AGREEMENT_IOU = 0.85
 """A grounded mask that overlaps a healthy track this far confirms it; the track keeps its own."""
@@ -39,13 +50,18 @@ class Track:
     query_id: int | None
     label: str
     grounded_frame: int
+    evidence: Evidence = CERTAIN
     state: TrackState = TrackState.TRACKING
-    score: float = 1.0
     box: Box | None = None
     held: bool = False
     misses: int = 0
     seen_ns: int = 0
     look: Signature | None = None
+
+    @property
+    def score(self) -> float:
+        """How far it is to be believed, in [0, 1]."""
+        return belief(self.evidence)
 
     @property
     def visible(self) -> bool:
@@ -58,8 +74,8 @@ class Candidate:
 
     lane_id: int
     mask: Mask
-    score: float
     label: str = ""
+    evidence: Evidence = CERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,7 @@ class TrackBook:
             score = propagated.scores.get(track.id, 0.0)
             mask = propagated.labels == track.id if score > 0.0 else None
             track.box = None if mask is None else bounding_box(mask, least)
-            track.score = float(score)
+            track.evidence = replace(track.evidence, carried=float(score))
             track.state = self._judge(track)
             if track.visible:
                 track.seen_ns = now_ns
@@ -140,7 +156,7 @@ class TrackBook:
     def view(self, propagated: Propagated) -> MaskSet:
         """The tracks as a result shows them."""
         objects = tuple(
-            TrackView(track.id, track.score, track.state, track.box, track.label)
+            TrackView(track.id, track.score, track.state, track.box, track.label, track.evidence)
             for track in self._tracks.values()
         )
         return MaskSet(propagated.labels, objects)
@@ -182,7 +198,7 @@ class TrackBook:
             track_id = matched.get(candidate.lane_id)
             if track_id is None:
                 continue
-            self._confirm(self._tracks[track_id], candidate.label, query_id, grounded_frame)
+            self._confirm(self._tracks[track_id], candidate, query_id, grounded_frame)
             if self._agrees(candidate, track_id, propagated):
                 confirmed.append(track_id)
             else:
@@ -213,7 +229,8 @@ class TrackBook:
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
         for track in self._tracks.values():
-            track.box, track.state, track.score = None, TrackState.LOST, 0.0
+            track.box, track.state = None, TrackState.LOST
+            track.evidence = replace(track.evidence, carried=0.0)
 
     def forget_old(self, now_ns: int) -> list[int]:
         """End tracks lost for too long, and the longest lost past the cap; return their ids."""
@@ -232,11 +249,17 @@ class TrackBook:
         return gone
 
     def _judge(self, track: Track) -> TrackState:
-        if track.box is None or track.score < self._config.lost_score:
+        """`tracking` takes all three witnesses; one that fails makes a mask uncertain."""
+        held = track.evidence
+        if track.box is None or held.carried < self._config.lost_score:
             return TrackState.LOST
-        if track.score < self._config.uncertain_score or self._outdated(track):
-            return TrackState.UNCERTAIN
-        return TrackState.TRACKING
+        witnesses = (
+            held.carried >= self._config.uncertain_score,
+            held.words >= self._config.least_words,
+            held.cut >= self._config.least_cut,
+            not self._outdated(track),
+        )
+        return TrackState.TRACKING if all(witnesses) else TrackState.UNCERTAIN
 
     def _outdated(self, track: Track) -> bool:
         named_for = track.query_id
@@ -290,7 +313,17 @@ class TrackBook:
         self.remove(retired)
         return retired, standing
 
-    def _confirm(self, track: Track, label: str, query_id: int | None, grounded_frame: int) -> None:
+    def _confirm(
+        self, track: Track, candidate: Candidate, query_id: int | None, grounded_frame: int
+    ) -> None:
+        label, told = candidate.label, candidate.evidence
+        same = track.query_id == query_id and not track.held
+        words = renewed(track.evidence.words, told.words) if same else told.words
+        track.evidence = replace(
+            track.evidence,
+            words=max(words, track.evidence.words) if track.held else words,
+            cut=max(track.evidence.cut, told.cut),
+        )
         track.misses = 0
         track.grounded_frame = max(track.grounded_frame, grounded_frame)
         if label and (query_id is None or not track.held):
@@ -324,7 +357,7 @@ class TrackBook:
             track = self._find_lost(look, taken=set(adopt.values()))
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, candidate.label, query_id, grounded_frame)
+                self._confirm(track, candidate, query_id, grounded_frame)
             elif self._full:
                 continue
             else:
@@ -332,7 +365,8 @@ class TrackBook:
                 track.held = query_id is None
                 self._tracks[track.id] = track
                 added.append(track.id)
-            track.state, track.score, track.box = TrackState.TRACKING, candidate.score, box
+            track.box, track.evidence = box, candidate.evidence
+            track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
         return refound, added
 

@@ -1,4 +1,4 @@
-"""How well a mask fits what was pointed at: its box, the picture's edges, the points; knows no cutter.
+"""How well a mask fits its box, the picture's edges and the points; knows no cutter.
 
 One measure for every cutter's masks, so that the better of two can be taken.
 """

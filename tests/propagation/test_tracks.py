@@ -42,7 +42,7 @@ class World:
     ) -> Merge:
         """An answer that names what is in the boxes."""
         shown: Frame = frame(self.frame.index, image=painted(dict.fromkeys(boxes, colour)))
-        candidates = [Candidate(n, box_mask(box), 0.9) for n, box in enumerate(boxes, start=1)]
+        candidates = [Candidate(n, box_mask(box)) for n, box in enumerate(boxes, start=1)]
         return self.book.merge(
             shown, candidates, self.said, query_id=query, grounded_frame=shown.index, **how
         )

@@ -181,7 +181,6 @@ GROUPS = {
     "computer": "laptop; tv; keyboard",
     "device": "laptop; cell phone; tv; remote; keyboard; mouse",
     "board": "skateboard; surfboard; snowboard",
-    "toy": "teddy bear; kite; frisbee; sports ball",
     "livestock": "sheep; cow; horse",
     "appliance": "microwave; oven; toaster; refrigerator",
 }

@@ -42,8 +42,9 @@ def decides(phrase: Phrase, who: Understanding) -> bool:
     """
     if phrase.attributes or phrase.superlatives or phrase.excluded or who.tells(phrase):
         return True
-    told = (relation.other for relation in phrase.relations if not relation.guessed)
-    if any(decides(other, who) for other in told):
+    # Of what a part is does not say which part is meant.
+    told = (each for each in phrase.relations if not each.guessed and each.kind != "part")
+    if any(decides(relation.other, who) for relation in told):
         return True
     # "everything", "the things": all there is.
     return not phrase.head and not phrase.ignored and not phrase.relations

@@ -1,0 +1,34 @@
+"""How far a track is to be believed: three witnesses joined into one number; knows no pictures.
+
+The words (does what was pointed at answer to the sentence, and was that understood?), the cut (does
+the keyframe's mask fit what was pointed at?), and propagation (is what is shown now still that?).
+None can stand in for another: a mask that is carried well may be of the wrong thing.
+"""
+
+from __future__ import annotations
+
+from streamseg.types import Evidence, Grounding, Target
+
+_COARSE = 0.35
+"""What a sentence of which no word is understood leaves of an answer's score."""
+_TIED = 0.75
+"""What an answer that leads no other thing keeps of its score."""
+_RENEWED = 0.5
+"""Weight of a newer answer about the same object against what the older ones said."""
+
+
+def words_fit(grounding: Grounding, target: Target) -> float:
+    """In [0, 1]: how far one target of an answer can be what the sentence means."""
+    understood = _COARSE + (1.0 - _COARSE) * grounding.understood
+    return target.score * understood * (_TIED + (1.0 - _TIED) * target.lead)
+
+
+def belief(evidence: Evidence) -> float:
+    """In [0, 1]: the weakest witness, lowered by what the other two leave in doubt."""
+    weakest, middle, best = sorted((evidence.words, evidence.cut, evidence.carried))
+    return float(weakest * (middle * best) ** 0.5)
+
+
+def renewed(old: float, new: float) -> float:
+    """What several answers about one object say together, the newer ones more."""
+    return old + _RENEWED * (new - old)
