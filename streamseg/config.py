@@ -24,6 +24,7 @@ Score = Annotated[Real, Field(ge=1.0, le=10.0)]
 Rate = Annotated[Real, Field(ge=0.01, le=1000.0)]
 Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Threads = Annotated[Whole, Field(ge=0, le=1024)]
 Few = Annotated[Whole, Field(ge=1, le=1024)]
 """Of what is held in memory for each: objects, frames that wait, points."""
 Pixels = Annotated[Whole, Field(ge=1, le=16_384)]
@@ -147,18 +148,18 @@ class SamplerConfig(Section):
 class ObjectsConfig(Section):
     """A detector of everyday things, for the reasoner that knows them by name."""
 
-    detector: str = Field(
+    detector: Words = Field(
         "d-fine-nano",
         description="A name of `streamseg models`, the path of an ONNX file, or of a folder of "
         "transformers.",
     )
-    layout: str = Field(
+    layout: Words = Field(
         "auto", description="How an ONNX file is read: a known layout, or a YAML file's path."
     )
-    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+    threshold: Annotated[Real, Field(ge=0.01, le=0.99)] | None = Field(
         None, description="Score from which the detector counts as seeing; none: the layout's."
     )
-    threads: int = Field(1, ge=0, description="Of ONNX Runtime; 0: as many as there are cores.")
+    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
 
 
@@ -329,14 +330,14 @@ class Sam2Config(NetworkSection):
 class SalientConfig(Section):
     """A small salient-object network on the crop around a box, held against GrabCut."""
 
-    network: str = Field(
+    network: Words = Field(
         "u2netp", description="A name of `streamseg models`, or the path of an ONNX file."
     )
-    margin: float = Field(
-        0.3, ge=0, le=2, description="Crop margin on each side, in sides of the box."
+    margin: Annotated[Real, Field(ge=0.0, le=2.0)] = Field(
+        0.3, description="Crop margin on each side, in sides of the box."
     )
     threshold: Fraction = Field(0.5, description="Of the network's map, from which it is object.")
-    threads: int = Field(1, ge=0, description="Of ONNX Runtime; 0: as many as there are cores.")
+    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
 
 
