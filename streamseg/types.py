@@ -119,12 +119,14 @@ class WordSense:
         text: As written.
         taken_as: What it was taken for, where that is not the word itself.
         known_to: The config whose reasoner would understand it, empty where none is known.
+        names: It says what the thing is, rather than how it looks or where it is.
     """
 
     text: str
     use: WordUse
     taken_as: str = ""
     known_to: str = ""
+    names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,16 @@ class Grounding:
 
     @property
     def understood(self) -> float:
-        """Share of the words understood, in [0, 1], a coarse one counted half; 1 when not said."""
-        if not self.words:
-            return 1.0
+        """Share of the words understood, in [0, 1], a coarse one counted half; 1 when not said.
+
+        Nouns count as much as all other words together: any number of attributes does not make
+        up for not knowing what the thing is.
+        """
         worth = {WordUse.UNDERSTOOD: 1.0, WordUse.COARSE: 0.5, WordUse.UNKNOWN: 0.0}
-        return sum(worth[word.use] for word in self.words) / len(self.words)
+        nouns = [worth[word.use] for word in self.words if word.names]
+        others = [worth[word.use] for word in self.words if not word.names]
+        shares = [sum(group) / len(group) for group in (nouns, others) if group]
+        return sum(shares) / len(shares) if shares else 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

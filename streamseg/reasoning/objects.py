@@ -19,13 +19,14 @@ from streamseg.reasoning.attribute import answer_from, colours_in
 from streamseg.reasoning.detection import Detections, Detector
 from streamseg.reasoning.detection.boxes import box_ious
 from streamseg.reasoning.detection.figures import figure, part_names
+from streamseg.reasoning.resolve import ACCEPT
 from streamseg.reasoning.scoring import Scores, View
 from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import word_weights
 from streamseg.reasoning.seen.picture import Picture, observe
 from streamseg.reasoning.words import grammar
-from streamseg.reasoning.words.grammar import Phrase
+from streamseg.reasoning.words.grammar import Attribute, Phrase
 from streamseg.reasoning.words.nouns import Grade, Meaning, meaning
 from streamseg.types import Grounding, WordSense, WordUse
 
@@ -35,6 +36,12 @@ _SAME_REGION = 0.6
 """A region whose box overlaps a detected one so far says nothing new."""
 _COLOUR_SHARE = 0.25
 """A car is red though its windows and wheels are not, a man white for his shirt."""
+_MOTION_DENIED = 0.5
+"""What a motion word leaves to a thing of the right class that does not seem to move so: enough to
+be answered, by one that is surely seen, and too little to be sure of."""
+_NESTED_IOU = 0.4
+_NESTED_INSIDE = 0.85
+"""Boxes of one class, one of them in the other and not much smaller: the thing and a part of it."""
 _OTHER = 0.8
 """How much less a thing seen as something else can be what an unknown noun means."""
 
@@ -91,6 +98,16 @@ class ObjectView(View):
             shares[k] = max(float(shares[k]), *(float(names @ weights) for names in parts))
         return np.asarray(shares)
 
+    def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
+        """See `View.eased`: motion chooses among things of a class where it tells them apart;
+        where it does not, its measure is too rough to deny what the detector sees."""
+        if attribute.kind != "motion" or self._meaning(phrase) is None:
+            return held
+        among = held[self.named(phrase) >= ACCEPT]
+        if len(among) and among.min() < 0.5 <= among.max():
+            return held
+        return np.asarray(_MOTION_DENIED + (1.0 - _MOTION_DENIED) * held)
+
     def sense(self, phrase: Phrase) -> WordSense | None:
         """See `View.sense`: by class where there is one."""
         found = self._meaning(phrase)
@@ -138,13 +155,13 @@ def look(
         held = belief(float(seen.scores[k]), detector.threshold)
         if held <= 0.0:
             continue
+        kind = int(seen.classes[k])
         for first, classes in merged:
-            if float(box_ious(seen.boxes[k], seen.boxes[[first]])[0]) >= _SAME_THING:
-                kind = int(seen.classes[k])
+            if _are_one(seen.boxes[k], seen.boxes[first], kind in classes):
                 classes[kind] = max(classes.get(kind, 0.0), held)
                 break
         else:
-            merged.append((k, {int(seen.classes[k]): held}))
+            merged.append((k, {kind: held}))
     boxes = seen.boxes[[k for k, _ in merged]] / np.asarray([*picture.scale] * 2, np.float32)
     items = [
         figure(picture, box, max(classes.values()))
@@ -161,6 +178,18 @@ def look(
 def belief(score: float, threshold: float) -> float:
     """A detector's score as evidence in [0, 1]: none at half its threshold, 0.6 at it."""
     return float(np.interp(score, (0.5 * threshold, threshold, 1.6 * threshold), (0.0, 0.6, 1.0)))
+
+
+def _are_one(box: NDArray[np.float32], other: NDArray[np.float32], alike: bool) -> bool:
+    """Whether two boxes are around one thing; of one class (`alike`) also where one of them holds
+    but a part of it."""
+    overlap = float(box_ious(box, other[None])[0])
+    if overlap >= _SAME_THING or not alike:
+        return overlap >= _SAME_THING
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0.0)))
+    smaller = min(float(np.prod(each[2:] - each[:2])) for each in (box, other))
+    return overlap >= _NESTED_IOU and shared >= _NESTED_INSIDE * smaller
 
 
 def _is_new(item: Candidate, boxes: NDArray[np.float32]) -> bool:

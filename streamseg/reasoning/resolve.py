@@ -79,7 +79,7 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
         if found is None:
             reasons.append(f"no measure for {attribute}, ignored")
             continue
-        scores = scores * found
+        scores = scores * view.eased(phrase, attribute, found)
         reasons.append(f"{attribute}: {int((found >= 0.5).sum())} of {len(view)}")
     return scores * view.named(phrase)
 

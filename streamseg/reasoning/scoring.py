@@ -128,6 +128,10 @@ class View:
         sense = self.sense(phrase)
         return sense is not None and sense.use is WordUse.UNDERSTOOD
 
+    def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
+        """How much of an attribute's word counts, where it is measured less surely than the noun."""
+        return held
+
     def colour_shares(self, word: str) -> Scores:
         """(N,) share of each candidate that answers to a colour's name."""
         return np.asarray(self.names @ word_weights(word).astype(np.float64))

@@ -105,6 +105,7 @@ class AnswerWord(Message):
     use: Literal["understood", "coarse", "unknown"]
     taken_as: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
     known_to: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
+    names: bool = False
 
 
 class Answer(Message):
@@ -253,7 +254,7 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
         answer.tokens,
         answer.seconds,
         tuple(
-            WordSense(word.text, WordUse(word.use), word.taken_as, word.known_to)
+            WordSense(word.text, WordUse(word.use), word.taken_as, word.known_to, word.names)
             for word in answer.words
         ),
         answer.cannot_tell,
@@ -266,6 +267,7 @@ def _word_to_wire(word: WordSense) -> AnswerWord:
         use=word.use.value,
         taken_as=word.taken_as[:MAX_LABEL_CHARS],
         known_to=word.known_to[:MAX_LABEL_CHARS],
+        names=word.names,
     )
 
 

@@ -15,7 +15,7 @@ from streamseg.engines.arrays import ArrayEngine
 from streamseg.engines.onnx_session import OnnxRuntimeOptions
 from streamseg.errors import ConfigError
 from streamseg.reasoning.detection import Boxes, Detections
-from streamseg.reasoning.detection.boxes import box_ious, corners
+from streamseg.reasoning.detection.boxes import corners, select
 from streamseg.reasoning.detection.layout import (
     DistanceReading,
     Feeding,
@@ -28,9 +28,6 @@ from streamseg.types import Image
 
 Raw = tuple[Boxes, NDArray[np.float32]]
 """(n, 4) corner boxes in input pixels, (n, classes) probabilities."""
-
-_MOST = 300
-"""Boxes kept before doubles are dropped."""
 
 
 class DescribedDetector:
@@ -98,22 +95,6 @@ def read(outputs: Mapping[str, NDArray[Any]], layout: Layout) -> Raw:
     if isinstance(reading, SetReading):
         return _set(outputs, reading, layout.feeding.size)
     return _grid(outputs, reading, len(layout.names))
-
-
-def select(
-    boxes: Boxes, probabilities: NDArray[np.float32], least: float, nms: float
-) -> Detections:
-    """The best class of each box, from `least` on, doubles of one class dropped, best first."""
-    classes = probabilities.argmax(axis=1)
-    scores = probabilities[np.arange(len(classes)), classes]
-    order = np.argsort(-scores, kind="stable")[:_MOST]
-    order = order[scores[order] >= least]
-    kept: list[int] = []
-    for k in order.tolist():
-        rivals = [other for other in kept if classes[other] == classes[k]]
-        if not rivals or float(box_ious(boxes[k], boxes[rivals]).max()) < nms:
-            kept.append(k)
-    return Detections(boxes[kept], scores[kept].astype(np.float32), classes[kept].astype(np.int64))
 
 
 def _distances(

@@ -6,6 +6,7 @@ Knows phrases; what a noun means is for whoever answers to say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from streamseg.reasoning.words.grammar import Phrase
@@ -55,7 +56,7 @@ def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
         yield WordSense(" or ".join(attribute.values), WordUse.UNDERSTOOD)
     sense = knows(phrase)
     if sense is not None:
-        yield sense
+        yield replace(sense, names=True)
     for superlative in phrase.superlatives:
         yield WordSense(str(superlative), WordUse.UNDERSTOOD)
     named = set(phrase.head.split())
