@@ -22,6 +22,10 @@ HOMES = {
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
 COMMON = {"types", "errors", "config", "clock", "vocabulary", "engines", "masking", "paths"}
 STAGE_EXTRAS = {
+    "reasoning.detection": {"weights"},
+    "reasoning.detection.layout": {"config_files"},
+    "reasoning.detection.pretrained": {"json_file"},
+    "segmentation.salient": {"weights"},
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},
     "propagation.neural": {"weights"},

@@ -13,9 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 Side = int | str
 
 
-def saying(
-    path: Path, picture: Sequence[Side], answers: Mapping[str, NDArray[np.float32]]
-) -> Path:
+def saying(path: Path, picture: Sequence[Side], answers: Mapping[str, NDArray[np.float32]]) -> Path:
     """A network that takes a picture of that shape and always gives the same answers."""
     nodes = [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value, name))

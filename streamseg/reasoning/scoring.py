@@ -129,7 +129,7 @@ class View:
         return sense is not None and sense.use is WordUse.UNDERSTOOD
 
     def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
-        """How much of an attribute's word counts, where it is measured less surely than the noun."""
+        """(N,) what counts of an attribute's scores, beside how surely the noun is known."""
         return held
 
     def colour_shares(self, word: str) -> Scores:

@@ -35,9 +35,7 @@ def test_it_answers_with_arrays_and_says_what_it_takes(tmp_path: Path) -> None:
         ({"picture": np.zeros(PICTURE, np.uint8)}, r"uint8\[1, 3, 4, 6\]"),
     ],
 )
-def test_what_does_not_fit_is_told(
-    tmp_path: Path, given: dict[str, np.ndarray], got: str
-) -> None:
+def test_what_does_not_fit_is_told(tmp_path: Path, given: dict[str, np.ndarray], got: str) -> None:
     engine = ArrayEngine("mean", mean_colour(tmp_path / "mean.onnx", PICTURE))
     with pytest.raises(EngineError, match=rf"mean: input 'picture': expected .*, got {got}$"):
         engine.run(given)

@@ -81,7 +81,7 @@ class Layout(_Section):
     """A detector's description.
 
     Attributes:
-        classes: Names in the network's order, or "coco80" or "coco91".
+        classes: Names in the network's order, or "coco80".
         threshold: Score from which its word counts as seeing.
         nms_iou: Boxes of one class that overlap so far are one; 1: the network sees to it.
     """

@@ -221,9 +221,7 @@ def _load(folder: Path) -> torch.nn.Module:
                 dtype=_torch().float32,
                 output_loading_info=True,
             )
-    except MissingDependencyError:
-        raise
-    except Exception as error:  # a damaged file surfaces wherever it is first read
+    except Exception as error:  # noqa: BLE001 - what is damaged surfaces wherever it is read
         raise CheckpointError(f"{folder} does not load as a detector: {_one_line(error)}") from None
     if wrong := sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"]))):
         raise CheckpointError(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamseg.reasoning.words.lexicon import NOUN_SHAPES, Kind, Lexeme, lexemes
+from streamseg.reasoning.words.lexicon import MEASURES, NOUN_SHAPES, Kind, Lexeme, lexemes
 
 MAX_DEPTH = 6
 MAX_PHRASES = 8
@@ -325,8 +325,15 @@ class _Parser:
         return _Draft(relations=[Relation("part", owner.finish())], words=owner.words)
 
     def _of(self, draft: _Draft, depth: int) -> None:
-        """ "the spout of the kettle" is a part; "a piece of furniture" is furniture."""
+        """ "the spout of the kettle" is a part; "a piece of furniture" is furniture, and "a bunch
+        of bananas" bananas."""
         following = self._peek()
+        if draft.head and draft.head[-1] in MEASURES and following is not None:
+            draft.ignored.remove(draft.head[-1])
+            draft.head.clear()
+            draft.nouns.clear()
+            draft.closed = draft.plural = False
+            return
         if draft.closed and not draft.head:
             draft.closed = False
         elif draft.head and following is not None and following.kind is Kind.ARTICLE:
@@ -364,6 +371,9 @@ class _Parser:
         elif token.kind is Kind.SIDE:
             relative = not draft.named
             draft.attributes.append(Attribute("place", (token.value,), negated, relative=relative))
+            following = self._peek()
+            if token.text.endswith(" hand") and (following is None or not _may_name(following)):
+                self._name(draft, Lexeme(Kind.UNKNOWN, "hand", "hand"), False)
         elif token.kind is Kind.FROM_SIDE:
             axis = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}[token.value]
             draft.superlatives.append(Superlative(axis, draft.ordinal or 1))

@@ -86,13 +86,14 @@ PLACES = {
     "at the top edge; upper part; top part; at the upper edge; up high; high up",
     "bottom": "on the bottom; at the bottom; at bottom; in the bottom; in the lower half; "
     "in the bottom half; at the bottom edge; lower part; bottom part; at the lower edge; down low",
-    "top left": "top left; upper left; top left corner; upper left corner; left upper; left top",
+    "top left": "top left; upper left; top left corner; upper left corner; left upper; left top; "
+    "top left hand corner; upper left hand corner",
     "top right": "top right; upper right; top right corner; upper right corner; right upper; "
-    "right top",
-    "bottom left": "bottom left; lower left; bottom left corner; lower left corner; left lower; "
+    "right top; top right hand corner; upper right hand corner",
+    "bottom left": "bottom left; lower left; lower left hand corner; bottom left hand corner; bottom left corner; lower left corner; left lower; "
     "left bottom",
     "bottom right": "bottom right; lower right; bottom right corner; lower right corner; "
-    "right lower; right bottom",
+    "lower right hand corner; bottom right hand corner; right lower; right bottom",
     "centre": "middle; centre; center; central; in the middle; in the centre; in the center; "
     "at the centre; at the center; in the middle of the picture; in the middle of the image; "
     "in the middle of the frame; in the middle of the screen; in the centre of the picture; "
@@ -294,9 +295,17 @@ FILLERS = (
     "direction; its; their; his; her; my; your; while; as; have; has; had; having; been; "
     "was; were; be; being; in colour; in color; shaped; sized; motion; up to; into; out; away; "
     "sits; lies; stands; than; from; mask; masks; out of; the whole; whole; entire; do; does; did; "
-    "all the time; throughout; always; ever"
+    "all the time; throughout; always; ever; it's; that's; what's; who's; he's; she's; there's; "
+    "here's; let's; where's; one's"
 )
 ARTICLES = "the; a; an; this; these; those; some; any"
+
+_MEASURES = (
+    "bunch group crowd flock herd pile heap stack slice row set bit batch cluster pack swarm team "
+    "collection pieces slices"
+)
+MEASURES = frozenset(_MEASURES.split())
+"""Before "of" they tell how many or how much of what follows: a bunch of bananas is bananas."""
 
 _WORDS = re.compile(r"\w+(?:'\w+)?|[,;.!?&+§]")
 _POSSESSIVE = re.compile(r"\b(?!(?:it|that|what|who|he|she|there|here|let|where|one)')(\w+)'s\b")
@@ -337,7 +346,7 @@ def _table() -> dict[tuple[str, ...], tuple[Kind, str]]:
         add(kind, entries)
     add(Kind.NOUN, {"thing": "one; ones"})
     add(Kind.PLACE, _places_in_the_picture())
-    add(Kind.ALL, {"": "all; every; each; all of; every one of; each of; everything"})
+    add(Kind.ALL, {"": "all; every; each; all of; every one of; each of"})
     add(Kind.AND, {"": "and; &; as well as; plus also; together with"})
     add(Kind.OR, {"": "or"})
     add(Kind.COMMA, {"": "but"})
@@ -370,7 +379,9 @@ def _places_in_the_picture() -> dict[str, str]:
 
 _TABLE = _table()
 _LONGEST = max(len(words) for words in _TABLE)
-_PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "those"))
+_PLURALS = frozenset(
+    ("men", "women", "people", "children", "ones", "these", "those", "everything")
+)
 
 
 def lexemes(text: str) -> Iterator[Lexeme]:

@@ -220,6 +220,9 @@ IRREGULAR = {
     "wolves": "wolf",
     "shelves": "shelf",
     "leaves": "leaf",
+    "shoes": "shoe",
+    "toes": "toe",
+    "canoes": "canoe",
     "feet": "foot",
     "teeth": "tooth",
 }

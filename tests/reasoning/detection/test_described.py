@@ -78,9 +78,7 @@ def test_a_background_class_is_no_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_letterboxed_grid_comes_back_in_the_pictures_pixels(
-    tmp_path: Path, turned: bool
-) -> None:
+def test_a_letterboxed_grid_comes_back_in_the_pictures_pixels(tmp_path: Path, turned: bool) -> None:
     # 100x100 into 64x32: scaled by 0.32 to 32x32, the right half is filling.
     table = np.float32([[16, 16, 16, 8, 0.8, 0.1], [16, 17, 16, 8, 0.6, 0.1]])
     padded = np.concatenate([table, np.zeros((5, 6), np.float32)])

@@ -162,9 +162,7 @@ def test_another_kind_of_network_is_refused(copy: Path) -> None:
         detection.build(ObjectsConfig(detector=str(copy)))
 
 
-@pytest.mark.parametrize(
-    "name", ["config.json", "preprocessor_config.json", "model.safetensors"]
-)
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
 def test_a_file_that_is_missing_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(CheckpointError, match=rf"has no {name}: give a folder with config\.json"):
