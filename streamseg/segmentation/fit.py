@@ -20,7 +20,8 @@ def fit(frame: Frame, target: Target, mask: Mask) -> float:
 
     The product of three: how far the mask's extent is the box's, how much sharper the picture is
     along its outline than elsewhere around the box, and whether points are obeyed. A mask that
-    runs along the box's border for most of its length has been cut by it, and counts less.
+    runs along the box's border for most of its length, where the picture has no edge, has been
+    cut by it, and counts less.
 
     Args:
         mask: (H, W) bool.
@@ -32,9 +33,9 @@ def fit(frame: Frame, target: Target, mask: Mask) -> float:
     extent = _extent(inside, box)
     if extent <= 0.0:
         return 0.0
-    return (
-        extent * (0.4 + 0.6 * _sharp(picture, inside)) * _free(inside, box) * _obeys(target, mask)
-    )
+    ranks = _edge_ranks(picture)
+    sharp = 0.4 + 0.6 * _sharp(ranks, _outline(inside))
+    return extent * sharp * _free(ranks, inside, box) * _obeys(target, mask)
 
 
 def _crop(image: Image, mask: Mask, box: Box) -> tuple[Image, NDArray[np.uint8], Box] | None:
@@ -67,32 +68,43 @@ def _extent(inside: NDArray[np.uint8], box: Box) -> float:
     return float(shared / max(union, 1.0))
 
 
-def _sharp(picture: Image, inside: NDArray[np.uint8]) -> float:
-    """In [0, 1]: rank of the edges along the outline among all edges of the crop."""
+def _edge_ranks(picture: Image) -> NDArray[np.float32]:
+    """(h, w) float32 in [0, 1]: how many of the crop's pixels have weaker edges near them."""
     lab = cv2.cvtColor(cv2.GaussianBlur(picture, (3, 3), 0), cv2.COLOR_RGB2Lab).astype(np.float32)
     across, down = cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)
     edges = np.sqrt((across * across + down * down).sum(axis=2))
     edges = cv2.dilate(edges, np.ones((3, 3), np.uint8))
-    ring = cv2.dilate(inside, np.ones((3, 3), np.uint8)) - cv2.erode(
-        inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1
-    )
-    along = edges[ring > 0]
-    if along.size == 0:
-        return 0.0
     ordered = np.sort(edges, axis=None)
-    ranks = np.searchsorted(ordered, along) / ordered.size
-    return float(np.clip((ranks.mean() - 0.4) / 0.5, 0.0, 1.0))
+    return np.asarray(np.searchsorted(ordered, edges) / ordered.size, np.float32)
 
 
-def _free(inside: NDArray[np.uint8], box: Box) -> float:
-    """In [0.3, 1]: 1 less the share of the box's border that the mask fills beyond two thirds."""
+def _outline(inside: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """A ring of three pixels along a mask; not where it ends with the crop."""
+    kernel = np.ones((3, 3), np.uint8)
+    core = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return np.asarray(cv2.dilate(inside, kernel) > core)
+
+
+def _sharp(ranks: NDArray[np.float32], along: NDArray[np.bool_]) -> float:
+    """In [0, 1]: how the edges along a line rank among all edges of the crop."""
+    if not along.any():
+        return 0.0
+    return float(np.clip((float(ranks[along].mean()) - 0.4) / 0.5, 0.0, 1.0))
+
+
+def _free(ranks: NDArray[np.float32], inside: NDArray[np.uint8], box: Box) -> float:
+    """In [0.3, 1]: 1 less the share of the box's border that the mask fills beyond 0.6, where the
+    picture has no edge: a screen fills its box and is as sharp there, a leak is only cut off."""
     height, width = inside.shape
     x0, y0 = int(np.clip(round(box[0]), 0, width - 1)), int(np.clip(round(box[1]), 0, height - 1))
     x1 = int(np.clip(round(box[2]), x0 + 1, width))
     y1 = int(np.clip(round(box[3]), y0 + 1, height))
-    held = inside[y0:y1, x0:x1]
-    border = np.concatenate([held[0], held[-1], held[:, 0], held[:, -1]])
-    return float(1.0 - 0.7 * np.clip((border.mean() - 0.6) / 0.4, 0.0, 1.0))
+    border = np.ones((y1 - y0, x1 - x0), np.bool_)
+    border[1:-1, 1:-1] = False
+    met = border & (inside[y0:y1, x0:x1] > 0)
+    filled = np.count_nonzero(met) / np.count_nonzero(border)
+    blunt = 1.0 - _sharp(ranks[y0:y1, x0:x1], met)
+    return float(1.0 - 0.7 * blunt * np.clip((filled - 0.6) / 0.4, 0.0, 1.0))
 
 
 def _obeys(target: Target, mask: Mask) -> float:

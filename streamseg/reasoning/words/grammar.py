@@ -11,7 +11,7 @@ text has a reading and none raises.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamseg.reasoning.words.lexicon import MEASURES, NOUN_SHAPES, Kind, Lexeme, lexemes
 
@@ -180,6 +180,15 @@ def _may_name(token: Lexeme) -> bool:
     if token.kind is Kind.SHAPE:
         return token.text in NOUN_SHAPES or token.text.removesuffix("s") in NOUN_SHAPES
     return token.kind in (Kind.NOUN, Kind.UNKNOWN)
+
+
+def _is_dress(kind: str, inner: _Draft) -> bool:
+    """ "in the blue shirt" and "in black" tell the wearer's colour."""
+    if "clothes" in inner.nouns:
+        return kind in ("inside", "near", "wearing")
+    colours = [item.kind == "colour" for item in inner.attributes]
+    told = inner.named or inner.relations or inner.superlatives or inner.excluded
+    return kind in ("inside", "wearing") and bool(colours) and all(colours) and not told
 
 
 def _is_participle(token: Lexeme) -> bool:
@@ -407,9 +416,12 @@ class _Parser:
         draft.words.extend(inner.words)
         if inner.picture:
             self._place_in_picture(draft, kind, inner, negated)
-        elif "clothes" in inner.nouns and kind in ("inside", "near", "wearing"):
-            # "in the blue shirt" tells the wearer's colour.
-            draft.attributes.extend(item for item in inner.attributes if item.kind == "colour")
+        elif _is_dress(kind, inner):
+            draft.attributes.extend(
+                replace(item, negated=item.negated != negated)
+                for item in inner.attributes
+                if item.kind == "colour"
+            )
         elif inner.blank:
             draft.ignored.extend((kind, *inner.ignored))
         else:

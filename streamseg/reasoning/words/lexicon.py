@@ -90,8 +90,8 @@ PLACES = {
     "top left hand corner; upper left hand corner",
     "top right": "top right; upper right; top right corner; upper right corner; right upper; "
     "right top; top right hand corner; upper right hand corner",
-    "bottom left": "bottom left; lower left; lower left hand corner; bottom left hand corner; bottom left corner; lower left corner; left lower; "
-    "left bottom",
+    "bottom left": "bottom left; lower left; bottom left corner; lower left corner; left lower; "
+    "left bottom; lower left hand corner; bottom left hand corner",
     "bottom right": "bottom right; lower right; bottom right corner; lower right corner; "
     "lower right hand corner; bottom right hand corner; right lower; right bottom",
     "centre": "middle; centre; center; central; in the middle; in the centre; in the center; "
@@ -379,9 +379,7 @@ def _places_in_the_picture() -> dict[str, str]:
 
 _TABLE = _table()
 _LONGEST = max(len(words) for words in _TABLE)
-_PLURALS = frozenset(
-    ("men", "women", "people", "children", "ones", "these", "those", "everything")
-)
+_PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "those", "everything"))
 
 
 def lexemes(text: str) -> Iterator[Lexeme]:

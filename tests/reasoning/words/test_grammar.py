@@ -33,6 +33,10 @@ def only(text: str) -> Phrase:
         ("the object coming in", ["motion entering"]),
         ("the striped oval", ["texture striped", "shape ellipse"]),
         ("the man in the blue shirt", ["colour blue"]),
+        ("the man in blue", ["colour blue"]),
+        ("the woman dressed in dark red", ["colour dark red"]),
+        ("the man who is not in blue", ["not colour blue"]),
+        ("the man not wearing the blue shirt", ["not colour blue"]),
     ],
 )
 def test_attributes(text: str, expected: list[str]) -> None:
