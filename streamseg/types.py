@@ -111,6 +111,11 @@ class WordUse(StrEnum):
     UNKNOWN = "unknown"
 
 
+COARSE_WORTH = 0.6
+"""What a word known only roughly counts for. On the sentences of ten real clips over a small detector, 0.6
+lets a kind of a class ("girl", a person) be sure where nothing rivals it; 0.5 never did."""
+
+
 @dataclass(frozen=True, slots=True)
 class WordSense:
     """What became of one word of the sentence.
@@ -174,12 +179,12 @@ class Grounding:
 
     @property
     def understood(self) -> float:
-        """Share of the words understood, in [0, 1], a coarse one counted half; 1 when not said.
+        """Share of the words understood, in [0, 1], a coarse one counted in part; 1 when not said.
 
         Nouns count as much as all other words together: any number of attributes does not make
         up for not knowing what the thing is.
         """
-        worth = {WordUse.UNDERSTOOD: 1.0, WordUse.COARSE: 0.5, WordUse.UNKNOWN: 0.0}
+        worth = {WordUse.UNDERSTOOD: 1.0, WordUse.COARSE: COARSE_WORTH, WordUse.UNKNOWN: 0.0}
         nouns = [worth[word.use] for word in self.words if word.names]
         others = [worth[word.use] for word in self.words if not word.names]
         shares = [sum(group) / len(group) for group in (nouns, others) if group]

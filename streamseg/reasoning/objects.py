@@ -162,7 +162,8 @@ def look(
                 break
         else:
             merged.append((k, {kind: held}))
-    boxes = seen.boxes[[k for k, _ in merged]] / np.asarray([*picture.scale] * 2, np.float32)
+    shrink = np.asarray([*picture.scale] * 2, np.float32)
+    boxes = np.asarray(seen.boxes[[k for k, _ in merged]] / shrink, np.float32)
     items = [
         figure(picture, box, max(classes.values()))
         for box, (_, classes) in zip(boxes, merged, strict=True)

@@ -21,8 +21,8 @@ from streamseg.engines.onnx_session import OnnxRuntimeOptions
 from streamseg.errors import CheckpointError
 from streamseg.types import Box, Frame, Image, Mask, Segmented, Target
 
-_MEAN = np.float32((0.485, 0.456, 0.406))
-_DEVIATION = np.float32((0.229, 0.224, 0.225))
+_MEAN = np.asarray((0.485, 0.456, 0.406), np.float32)
+_DEVIATION = np.asarray((0.229, 0.224, 0.225), np.float32)
 """ImageNet's, of each channel in [0, 1]."""
 _FLAT = 0.05
 """A map whose values span less than this says nothing."""

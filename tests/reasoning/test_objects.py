@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from tiny_onnx import saying
 
+from streamseg import reasoning
+from streamseg.config import ObjectsConfig, ReasoningConfig
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.objects import ObjectsReasoner, belief
 from streamseg.reasoning.words.nouns import COCO80
-from streamseg.types import Box, Frame, Grounding, Image, WordUse
+from streamseg.types import COARSE_WORTH, Box, Frame, Grounding, Image, WordUse
 
 WHITE, BLACK, RED, BLUE, BROWN, GREEN = (
     (238, 238, 236), (25, 25, 27), (200, 35, 35), (40, 70, 200), (115, 70, 38), (45, 150, 60),
 )  # fmt: skip
+
+SHARED = Path(__file__).parents[3] / "shared"
+NANODET = SHARED / "models" / "nanodet-g-416.onnx"
+CLIP = SHARED / "clips" / "tennis.mp4"
 
 Colour = tuple[int, int, int]
 
@@ -149,7 +158,7 @@ def test_words_are_told_as_far_as_classes_go() -> None:
 
 def test_a_kind_and_a_group_are_told_apart_from_the_class_itself() -> None:
     assert ask("the dog", *SCENE).understood == 1.0
-    assert ask("the puppy", *SCENE).understood == 0.5
+    assert ask("the puppy", *SCENE).understood == COARSE_WORTH
 
 
 @pytest.mark.parametrize("text", ["the spout", "the man's hair", "the lid of the cup"])
@@ -247,3 +256,46 @@ def test_most_targets_are_kept_to() -> None:
     frame = Frame(0, 0, 0, painted(things, 0))
     request = GroundingRequest("the people", frame, (frame,))
     assert len(ObjectsReasoner(Told(things), max_targets=2).ground(request).targets) == 2
+
+
+def test_build_makes_it_from_a_config(tmp_path: Path) -> None:
+    chances = [[0.01, 0.9], [0.01, 0.01]]
+    logits = np.float32([[[np.log(p / (1 - p)) for p in row] for row in chances]])
+    boxes = np.float32([[[0.5, 0.5, 0.25, 0.5], [0.1, 0.1, 0.1, 0.1]]])
+    path = saying(tmp_path / "eye.onnx", (1, 3, 32, 64), {"boxes": boxes, "logits": logits})
+    path.with_suffix(".yaml").write_text(
+        "feeding: {size: [64, 32]}\n"
+        "reading: {kind: set, boxes: boxes, logits: logits}\n"
+        "classes: [dog, cup]\n"
+    )
+    config = ReasoningConfig(backend="objects", objects=ObjectsConfig(detector=str(path)))
+    frame = Frame(0, 0, 0, painted([], 0))
+    made = reasoning.build(config)
+    (cup,) = made.ground(GroundingRequest("the mug", frame, (frame,))).targets
+    assert cup.box == pytest.approx((240.0, 90.0, 400.0, 270.0), abs=4.0)
+    assert made.ground(GroundingRequest("the dog", frame, (frame,))).targets == ()
+
+
+@pytest.mark.skipif(not NANODET.is_file(), reason="no ../shared/models/nanodet-g-416.onnx")
+@pytest.mark.skipif(not CLIP.is_file(), reason="no ../shared/clips/tennis.mp4")
+def test_the_real_detector_finds_the_tennis_player() -> None:
+    with av.open(str(CLIP)) as clip:
+        image = next(clip.decode(video=0)).to_ndarray(format="rgb24")
+    frame = Frame(0, 0, 0, image)
+    config = ReasoningConfig(backend="objects", objects=ObjectsConfig(detector=str(NANODET)))
+    (player,) = (
+        reasoning.build(config)
+        .ground(GroundingRequest("the tennis player", frame, (frame,)))
+        .targets
+    )
+    assert player.label == "person"
+    assert player.score > 0.7
+    x0, y0, x1, y1 = player.box
+    assert y1 - y0 > 1.2 * (x1 - x0)
+
+
+@pytest.mark.parametrize("text", ["the white posters", "the big white moving posters"])
+def test_any_number_of_attributes_does_not_make_an_unknown_noun_known(text: str) -> None:
+    patches = [Thing("", (60.0 + 150 * k, 60.0, 140.0 + 150 * k, 140.0), (WHITE,)) for k in range(3)]
+    grounding = ask(text, *patches)
+    assert grounding.understood <= 0.5

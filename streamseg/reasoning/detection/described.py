@@ -61,7 +61,7 @@ class DescribedDetector:
         picture, scale = feed(image, self._layout.feeding)
         outputs = self._engine.run({self._input: picture})
         boxes, probabilities = read(outputs, self._layout)
-        boxes = boxes / np.asarray([*scale, *scale], np.float32)
+        boxes = np.asarray(boxes / np.asarray([*scale, *scale], np.float32), np.float32)
         limits = np.asarray([width, height, width, height], np.float32)
         np.clip(boxes, 0.0, limits, out=boxes)
         return select(boxes, probabilities, 0.5 * self.threshold, self._layout.nms_iou)
@@ -82,7 +82,8 @@ def feed(image: Image, feeding: Feeding) -> tuple[NDArray[np.float32], tuple[flo
         scale = (inner[0] / columns, inner[1] / rows)
     if feeding.order == "bgr":
         sized = sized[..., ::-1]
-    mean, deviation = np.float32(feeding.mean), np.float32(feeding.deviation)
+    mean = np.asarray(feeding.mean, np.float32)
+    deviation = np.asarray(feeding.deviation, np.float32)
     planes = ((sized.astype(np.float32) - mean) / deviation).transpose(2, 0, 1)
     return np.ascontiguousarray(planes[None]), scale
 
@@ -128,7 +129,8 @@ def _set(outputs: Mapping[str, NDArray[Any]], reading: SetReading, size: tuple[i
     logits = outputs[reading.logits][0]
     if reading.background:
         logits = logits[:, :-1]
-    return corners(outputs[reading.boxes][0]) * np.float32([*size, *size]), _sigmoid(logits)
+    sides = np.asarray([*size, *size], np.float32)
+    return np.asarray(corners(outputs[reading.boxes][0]) * sides, np.float32), _sigmoid(logits)
 
 
 def _grid(outputs: Mapping[str, NDArray[Any]], reading: GridReading, classes: int) -> Raw:

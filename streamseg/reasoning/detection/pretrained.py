@@ -53,8 +53,8 @@ class Preparation:
         """(1, 3, h, w) float32 of an (H, W, 3) uint8 RGB picture."""
         sized = cv2.resize(image, self.size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
         sized *= np.float32(self.factor)
-        sized -= np.float32(self.mean)
-        sized /= np.float32(self.deviation)
+        sized -= np.asarray(self.mean, np.float32)
+        sized /= np.asarray(self.deviation, np.float32)
         return np.ascontiguousarray(sized.transpose(2, 0, 1)[None])
 
 
@@ -235,8 +235,9 @@ def _load(folder: Path) -> torch.nn.Module:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without transformers' bar and report: what is wrong with a file we say ourselves."""
-    from transformers.utils import logging
+    from transformers.utils import logging as module
 
+    logging: Any = module
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -92,10 +92,11 @@ def test_what_a_person_should_know_is_one_line() -> None:
     [
         ("the dog", 1.0),
         ("the red dog", 1.0),
-        ("the red mug", 0.75),
+        ("the red mug", 0.8),
         ("the red spout", 0.5),
         ("the big round red moving spout", 0.5),
         ("the red thing", 1.0),
+        ("the mug", 0.6),
         ("the spout", 0.0),
         ("the red dog next to the spout", 0.75),
     ],
