@@ -112,8 +112,9 @@ class WordUse(StrEnum):
 
 
 COARSE_WORTH = 0.6
-"""What a word known only roughly counts for. On the sentences of ten real clips over a small detector, 0.6
-lets a kind of a class ("girl", a person) be sure where nothing rivals it; 0.5 never did."""
+"""What a word known only roughly counts for. On the sentences of ten real clips, over a small
+detector, 0.6 lets a kind of a class ("girl", a person) be sure where nothing rivals it (61 right
+frames sure, 5 not right; at 0.5 it is 42 and 3)."""
 
 
 @dataclass(frozen=True, slots=True)
