@@ -28,6 +28,7 @@ Threads = Annotated[Whole, Field(ge=0, le=1024)]
 Few = Annotated[Whole, Field(ge=1, le=1024)]
 """Of what is held in memory for each: objects, frames that wait, points."""
 Pixels = Annotated[Whole, Field(ge=1, le=16_384)]
+Area = Annotated[Whole, Field(ge=1, le=2**40)]
 Bytes = Annotated[Whole, Field(ge=1, le=2**44)]
 
 
@@ -91,6 +92,7 @@ class SourceConfig(Section):
         description="Rate of what carries no time stamps (raw streams, images), whatever it says.",
     )
     fallback_fps: Rate = Field(25.0, description="For sources that do not say.")
+    max_pixels: Area = Field(100_000_000, description="Larger pictures are refused, undecoded.")
 
 
 class BufferConfig(Section):

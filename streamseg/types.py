@@ -354,6 +354,8 @@ class SourceInfo:
         fps: Nominal frames per second, None when unknown.
         frame_count: Frames to come, None when unknown.
         width, height: Of the first epoch, 0 when not known before the first frame.
+        pixel_aspect: Width of a pixel through its height as the picture is meant to be shown.
+            Masks and boxes are in the pixels themselves.
     """
 
     name: str
@@ -362,3 +364,4 @@ class SourceInfo:
     frame_count: int | None = None
     width: int = 0
     height: int = 0
+    pixel_aspect: float = 1.0

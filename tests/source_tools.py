@@ -41,6 +41,7 @@ class ListConnection:
         self._script = iter(script)
         self.fps = fps
         self.width, self.height, self.frame_count = 4, 3, None
+        self.pixel_aspect = 1.0
         self.closed = threading.Event()
 
     def read(self) -> Picture | None:

@@ -16,6 +16,9 @@ from streamseg.sinks.palette import STATE_COLOURS, Colour, colour_of
 from streamseg.sinks.text import TextPainter, blit, shade
 from streamseg.types import FrameResult, Image, Labels, Mask, TrackState, TrackView
 
+Scale = tuple[float, float]
+"""Pixels of the canvas to one of the picture, along x and along y."""
+
 WHITE: Colour = (255, 255, 255)
 GREY: Colour = (205, 212, 220)
 LEAST_WIDTH_FOR_TEXT = 160
@@ -37,10 +40,16 @@ class Placement:
     height: int
 
 
-def place(width: int, height: int, canvas_width: int, canvas_height: int) -> Placement:
-    """The largest centred place for a picture that keeps its shape (letterboxed)."""
-    scale = min(canvas_width / width, canvas_height / height)
-    w = max(1, min(canvas_width, round(width * scale)))
+def place(
+    width: int, height: int, canvas_width: int, canvas_height: int, pixel_aspect: float = 1.0
+) -> Placement:
+    """The largest centred place for a picture that keeps its shape (letterboxed).
+
+    Args:
+        pixel_aspect: Width of the picture's pixels through their height; the canvas's are square.
+    """
+    scale = min(canvas_width / (width * pixel_aspect), canvas_height / height)
+    w = max(1, min(canvas_width, round(width * pixel_aspect * scale)))
     h = max(1, min(canvas_height, round(height * scale)))
     return Placement((canvas_width - w) // 2, (canvas_height - h) // 2, w, h)
 
@@ -70,7 +79,10 @@ class Timeline:
 class Overlay:
     """Paints results onto one canvas of a fixed size, which every call overwrites."""
 
-    def __init__(self, width: int, height: int, timeline_s: float) -> None:
+    def __init__(
+        self, width: int, height: int, timeline_s: float, pixel_aspect: float = 1.0
+    ) -> None:
+        self._pixel_aspect = pixel_aspect
         self._canvas: Image = np.zeros((height, width, 3), np.uint8)
         self._text = TextPainter()
         unit = min(2.0, max(0.5, min(width / 640, height / 360)))
@@ -100,7 +112,7 @@ class Overlay:
         self._timeline.add(time_s, result.state, result.trigger is not None)
         spot = self._paste(result)
         picture = self._canvas[spot.y : spot.y + spot.height, spot.x : spot.x + spot.width]
-        scale = spot.width / result.frame.width
+        scale = (spot.width / result.frame.width, spot.height / result.frame.height)
         labels = _resized(result.masks.labels, spot.width, spot.height)
         for track in result.masks.objects:
             self._draw_object(picture, labels, track, scale)
@@ -114,24 +126,25 @@ class Overlay:
 
     def _paste(self, result: FrameResult) -> Placement:
         height, width = self._canvas.shape[:2]
-        spot = place(result.frame.width, result.frame.height, width, height)
+        frame = result.frame
+        spot = place(frame.width, frame.height, width, height, self._pixel_aspect)
         if spot != self._placement:
             self._canvas[...] = 0
             self._placement = spot
         elif (spot.width, spot.height) != (width, height):
             self._canvas[...] = 0  # the header may reach onto the bars
         target = self._canvas[spot.y : spot.y + spot.height, spot.x : spot.x + spot.width]
-        image = result.frame.image
+        image = frame.image
         if image.shape == target.shape:
             np.copyto(target, image)
         else:
             size = (spot.width, spot.height)
-            shrinks = spot.width < result.frame.width
+            shrinks = spot.width < frame.width or spot.height < frame.height
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             target[...] = cv2.resize(image, size, interpolation=how)
         return spot
 
-    def _draw_object(self, picture: Image, labels: Labels, track: TrackView, scale: float) -> None:
+    def _draw_object(self, picture: Image, labels: Labels, track: TrackView, scale: Scale) -> None:
         window = _window(track, scale, picture.shape, margin=4 + self._stroke)
         if window is None:
             return
@@ -145,7 +158,7 @@ class Overlay:
         cv2.drawContours(region, contours, -1, (16, 16, 16), self._stroke + 2, cv2.LINE_AA)
         cv2.drawContours(region, contours, -1, colour_of(track.id), self._stroke, cv2.LINE_AA)
 
-    def _draw_tag(self, picture: Image, track: TrackView, scale: float) -> None:
+    def _draw_tag(self, picture: Image, track: TrackView, scale: Scale) -> None:
         if track.box is None:
             return
         named = picture.shape[0] >= _LEAST_HEIGHT_FOR_NAMES
@@ -165,14 +178,14 @@ class Overlay:
         self,
         picture: Image,
         box: tuple[float, float, float, float],
-        scale: float,
+        scale: Scale,
         width: int,
         height: int,
     ) -> tuple[int, int]:
         """Above the box where there is room, else just inside it; never under the header."""
-        x = min(max(0, round(box[0] * scale)), max(0, picture.shape[1] - width))
-        above = round(box[1] * scale) - height - 2
-        y = above if above > self._header_bottom() else round(box[1] * scale) + 2
+        x = min(max(0, round(box[0] * scale[0])), max(0, picture.shape[1] - width))
+        above = round(box[1] * scale[1]) - height - 2
+        y = above if above > self._header_bottom() else round(box[1] * scale[1]) + 2
         low = picture.shape[0] - height - 2 * self._margin - self._strip_px
         return x, min(max(self._header_bottom(), y), max(0, low))
 
@@ -253,12 +266,12 @@ def _resized(labels: Labels, width: int, height: int) -> Labels:
 
 
 def _window(
-    track: TrackView, scale: float, shape: tuple[int, ...], margin: int
+    track: TrackView, scale: Scale, shape: tuple[int, ...], margin: int
 ) -> tuple[slice, slice] | None:
     """The object's box on the picture with room for its contour; None when nothing is visible."""
     if track.box is None:
         return None
-    x0, y0, x1, y1 = (edge * scale for edge in track.box)
+    x0, y0, x1, y1 = (edge * scale[index % 2] for index, edge in enumerate(track.box))
     left, top = max(0, int(x0) - margin), max(0, int(y0) - margin)
     right, bottom = min(shape[1], int(x1) + margin + 1), min(shape[0], int(y1) + margin + 1)
     if left >= right or top >= bottom:

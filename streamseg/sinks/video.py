@@ -66,12 +66,14 @@ class VideoSink:
         self._stream: VideoStream | None = None
         self._overlay: Overlay | None = None
         self._time = VideoTime(_FALLBACK_FPS)
+        self._pixel_aspect = 1.0
 
     def open(self, info: SourceInfo, query: str) -> None:
         folder.prepare(self._folder)
         (self._folder / FILE_NAME).unlink(missing_ok=True)
         self._fps = info.fps or _FALLBACK_FPS
         self._time = VideoTime(self._fps)
+        self._pixel_aspect = info.pixel_aspect
 
     def write(self, result: FrameResult) -> None:
         if self._overlay is None:
@@ -96,8 +98,9 @@ class VideoSink:
             self._container = None
 
     def _start(self, frame: Frame) -> None:
-        width, height = bounded_size(frame.width, frame.height, self._config.overlay_max_side)
-        self._overlay = Overlay(width, height, self._config.overlay_timeline_s)
+        aspect, longest = self._pixel_aspect, self._config.overlay_max_side
+        width, height = bounded_size(frame.width, frame.height, longest, aspect)
+        self._overlay = Overlay(width, height, self._config.overlay_timeline_s, aspect)
         self._container = av.open(
             str(self._folder / FILE_NAME),
             "w",
@@ -123,10 +126,19 @@ class VideoSink:
         return stream
 
 
-def bounded_size(width: int, height: int, max_side: int) -> tuple[int, int]:
-    """The picture's size with the longest side at most `max_side`, both even, as H.264 asks."""
-    scale = min(1.0, max_side / max(width, height))
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+def bounded_size(
+    width: int, height: int, max_side: int, pixel_aspect: float = 1.0
+) -> tuple[int, int]:
+    """The picture's size in square pixels, both sides even, as H.264 asks.
+
+    Args:
+        max_side: The longest side that is allowed.
+        pixel_aspect: Width of the picture's pixels through their height. They are stretched to
+            squares, never shrunk.
+    """
+    shown_width, shown_height = width * max(1.0, pixel_aspect), height / min(1.0, pixel_aspect)
+    scale = min(1.0, max_side / max(shown_width, shown_height))
+    return max(2, round(shown_width * scale / 2) * 2), max(2, round(shown_height * scale / 2) * 2)
 
 
 def _encoder(crf: int) -> tuple[str, dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
@@ -18,6 +18,7 @@ from streamseg.sources.live import LiveSource
 from streamseg.sources.opening import open_unless
 from streamseg.sources.ordered import OrderedSource
 from streamseg.sources.pacing import PacedConnection
+from streamseg.sources.pictures.signatures import is_picture
 from streamseg.sources.reconnect import Schedule, short_waits
 from streamseg.sources.spec import Kind, SourceSpec, parse_spec
 from streamseg.sources.video import VideoConnection, VideoRequest
@@ -50,7 +51,9 @@ def open_av(
         SourceSpecError: No such file, no image there, an unknown kind of URL.
         SourceError: It cannot be opened, or holds no picture that decodes.
     """
-    way = _Way(parse_spec(spec), Masker(spec), config, clock, on_event, schedule, stopped)
+    way = _Way(
+        _by_content(parse_spec(spec)), Masker(spec), config, clock, on_event, schedule, stopped
+    )
     if way.spec.kind in {Kind.CAMERA, Kind.STREAM}:
         return way.follow()
     try:
@@ -80,7 +83,7 @@ class _Way:
         spec, config = self.spec, self.config
         if spec.kind is Kind.IMAGES:
             fps = config.fps or config.fallback_fps
-            return ImageConnection(spec.name, spec.paths, fps, partial(self._tell, "damaged"))
+            return ImageConnection(spec.name, spec.paths, fps, config.max_pixels, self._tell)
         return VideoConnection(_request(spec, config, self._hardware, self.mask, self._tell))
 
     def follow(self, first: Connection | None = None) -> Source:
@@ -119,6 +122,14 @@ class _Way:
         self.on_event(Event(kind, message, self.clock.now_ns()))
 
 
+def _by_content(spec: SourceSpec) -> SourceSpec:
+    """A picture is one under any name: FFmpeg knows less of pages, frames and orientation."""
+    path = spec.location.removeprefix("file:")
+    if spec.kind is Kind.FILE and path != spec.location and is_picture(path):
+        return SourceSpec(Kind.IMAGES, path, spec.name, (path,))
+    return spec
+
+
 def _has_an_end(connection: Connection) -> bool:
     return isinstance(connection, VideoConnection) and not connection.live
 
@@ -146,6 +157,7 @@ def _request(
         read_timeout_s=patience_s if live or web else None,
         fps=config.fps,
         hardware=hardware,
+        max_pixels=config.max_pixels,
     )
 
 

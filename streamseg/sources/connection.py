@@ -33,6 +33,10 @@ class Connection(Protocol):
         """Pixels, 0 when unknown before the first picture."""
 
     @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel through its height, 1.0 for square ones or when unknown."""
+
+    @property
     def fps(self) -> float | None:
         """Nominal pictures per second, None when unknown."""
 

@@ -1,4 +1,4 @@
-"""Runs one GStreamer pipeline that ends in our appsink and takes RGB pictures from it."""
+"""Runs one GStreamer pipeline that ends in our appsink and takes pictures from it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from streamseg.errors import MissingDependencyError, SourceError, SourceSpecError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
-from streamseg.types import Image
+from streamseg.sources.gst_pictures import GstPainter
 
 SINK_NAME = "streamseg"
-_TAIL = f"videoconvert ! video/x-raw,format=RGB ! appsink name={SINK_NAME} sync=false"
-_CAPS = "video/x-raw,format=RGB"
+_CAPS = "video/x-raw,format=(string){RGB,RGBA,GBR_10LE}"
+_TAIL = f"videoconvert ! {_CAPS} ! appsink name={SINK_NAME} sync=false"
 _APPSINK = re.compile(r"(?<![\w-])appsink(?![\w-])")
 _COUNTED = re.compile(r"(?<![\w-])num-buffers\s*=")
 _BREATH_S = 0.1
@@ -65,6 +63,7 @@ class GstConnection:
         timeout_s: float,
         name: str,
         mask: Callable[[str], str],
+        max_pixels: int | None = None,
     ) -> None:
         """Parse, start, and wait for the first picture.
 
@@ -74,6 +73,7 @@ class GstConnection:
             timeout_s: Longest wait for the first picture.
             name: For people; holds no password.
             mask: Takes secrets out of GStreamer's words.
+            max_pixels: A larger picture is refused; None for any.
 
         Raises:
             SourceSpecError: It does not parse, or does not end in one appsink.
@@ -82,13 +82,13 @@ class GstConnection:
         self._gst, self._gst_video = load_gst()
         self._name = name
         self._mask = mask
-        self._info: Any = None
-        self._caps: Any = None
+        self._painter = GstPainter(self._gst, self._gst_video, name, max_pixels)
         self._first: Picture | None = None
         self._counted = _COUNTED.search(description) is not None
         self._pipeline = self._parse(description)
         try:
             self._sink = self._find_sink()
+            self._painter.listen(self._sink.get_static_pad("sink"))
             self._bus = self._pipeline.get_bus()
             self.live = self._start(realtime, timeout_s)
             self._first = self._wait_first(timeout_s)
@@ -98,16 +98,19 @@ class GstConnection:
 
     @property
     def width(self) -> int:
-        return int(self._info.width)
+        return self._painter.width
 
     @property
     def height(self) -> int:
-        return int(self._info.height)
+        return self._painter.height
+
+    @property
+    def pixel_aspect(self) -> float:
+        return self._painter.pixel_aspect
 
     @property
     def fps(self) -> float | None:
-        numerator, denominator = self._info.fps_n, self._info.fps_d
-        return numerator / denominator if numerator > 0 and denominator > 0 else None
+        return self._painter.fps
 
     @property
     def frame_count(self) -> int | None:
@@ -213,38 +216,10 @@ class GstConnection:
         return StreamEnded()
 
     def _picture(self, sample: Any, skipped: int) -> Picture:
-        caps = sample.get_caps()
-        if self._caps is None or not caps.is_equal(self._caps):
-            if caps.get_structure(0).get_string("format") != "RGB":
-                raise SourceError(
-                    f"{self._name}: expected {_CAPS} at the appsink, "
-                    f"got {caps.to_string()}; put videoconvert before it"
-                )
-            self._caps, self._info = caps, self._gst_video.VideoInfo.new_from_caps(caps)
-        buffer = sample.get_buffer()
-        pts_ns = None if buffer.pts == self._gst.CLOCK_TIME_NONE else int(buffer.pts)
-        return Picture(self._copy(buffer), pts_ns, skipped)
-
-    def _copy(self, buffer: Any) -> Image:
-        """(H, W, 3) uint8 of its own: rows in the buffer are padded, and its memory is reused."""
-        width, height = self._info.width, self._info.height
-        offset, stride = self._info.offset[0], self._info.stride[0]
-        meta = self._gst_video.buffer_get_video_meta(buffer)
-        if meta is not None:
-            offset, stride = meta.offset[0], meta.stride[0]
-        mapped, view = buffer.map(self._gst.MapFlags.READ)
-        if not mapped:
-            raise SourceError(
-                f"{self._name}: a picture's memory cannot be read; end in videoconvert"
-            )
-        try:
-            data = np.frombuffer(view.data, dtype=np.uint8)
-            rows = np.lib.stride_tricks.as_strided(
-                data[offset:], (height, width, 3), (stride, 3, 1), writeable=False
-            )
-            return rows.copy()
-        finally:
-            buffer.unmap(view)
+        image = self._painter.paint(sample)
+        pts = sample.get_buffer().pts
+        pts_ns = None if pts == self._gst.CLOCK_TIME_NONE else int(pts)
+        return Picture(image, pts_ns, skipped)
 
     def _raise_errors(self) -> None:
         message = self._bus.timed_pop_filtered(0, self._gst.MessageType.ERROR)

@@ -57,6 +57,7 @@ def open_gstreamer(
             timeout_s=config.connect_timeout_s,
             name=name,
             mask=masker,
+            max_pixels=config.max_pixels,
         )
 
     first: list[Connection] = []

@@ -218,6 +218,7 @@ class LiveSource:
                 frame_count=connection.frame_count,
                 width=connection.width,
                 height=connection.height,
+                pixel_aspect=connection.pixel_aspect,
             )
         again = self._ready.is_set()
         self._ready.set()

@@ -38,6 +38,7 @@ class OrderedSource:
             frame_count=connection.frame_count,
             width=connection.width,
             height=connection.height,
+            pixel_aspect=connection.pixel_aspect,
         )
         self._thread = threading.Thread(target=self._run, name="source decode", daemon=True)
         self._thread.start()

@@ -45,6 +45,10 @@ class PacedConnection:
         return self._inner.height
 
     @property
+    def pixel_aspect(self) -> float:
+        return self._inner.pixel_aspect
+
+    @property
     def fps(self) -> float | None:
         return self._inner.fps
 

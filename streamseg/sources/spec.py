@@ -5,23 +5,30 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from streamseg.errors import SourceError, SourceSpecError
 from streamseg.masking import legible
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".apng", ".avif", ".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
+        *(".png", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+    }
 )
 LIVE_SCHEMES = frozenset({"rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
 WEB_SCHEMES = frozenset({"http", "https"})
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _DIGITS = re.compile(r"(\d+)")
+_COUNTER = re.compile(r"%(0\d+)?d")
+STDIN = "-"
+STDIN_PIPE = "pipe:0"  # FFmpeg's name for it
 
 
 class Kind(StrEnum):
@@ -53,7 +60,7 @@ class SourceSpec:
 
 
 def parse_spec(spec: str) -> SourceSpec:
-    """Read a file, a folder or glob of images, a camera or a URL.
+    """Read a file, a folder, glob or numbered pattern of images, a camera, a URL or `-` (stdin).
 
     Raises:
         SourceSpecError: No such file, no image there, an unknown kind of URL, nothing at all.
@@ -65,6 +72,8 @@ def parse_spec(spec: str) -> SourceSpec:
             "the source is empty: give a file, a folder or glob of images, a camera such as 0, "
             "a URL such as rtsp://camera/1, gst:PIPELINE or synthetic:NAME"
         )
+    if spec == STDIN:
+        return _parse_stdin()
     if match := _SCHEME.match(spec):
         return _parse_url(spec, match.group(1).lower())
     if (spec.isascii() and spec.isdigit()) or spec.startswith("/dev/video"):
@@ -73,6 +82,8 @@ def parse_spec(spec: str) -> SourceSpec:
         return _parse_images(spec, _files_in(spec), "the folder holds no image")
     if os.path.exists(spec):
         return _parse_file(spec)
+    if _COUNTER.search(os.path.basename(spec)):
+        return _parse_images(spec, _numbered(spec), "no image matches the pattern")
     if glob.has_magic(spec):
         found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
         return _parse_images(spec, found, "the glob matches no image")
@@ -90,20 +101,73 @@ def natural_key(path: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
+def _parse_stdin() -> SourceSpec:
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise SourceSpecError(
+            "the source - is what is piped in, and nothing is: expected PROGRAM | streamseg run "
+            "--source -"
+        )
+    return SourceSpec(Kind.FILE, STDIN_PIPE, "the piped input")
+
+
+def _numbered(pattern: str) -> list[str]:
+    """Files whose names have digits in place of a `%d`, and at least as many as a `%04d` says."""
+    folder, name = os.path.split(pattern)
+    parts = _COUNTER.split(name)
+    least = [int(width or "1") for width in parts[1::2]]
+    digits = [rf"\d{{{count},}}" for count in least]
+    fixed = [re.escape(text.replace("%%", "%")) for text in parts[0::2]]
+    wanted = re.compile("".join(a + b for a, b in zip(fixed, [*digits, ""], strict=True)))
+    if not os.path.isdir(folder or "."):
+        return []
+    return [path for path in _files_in(folder or ".") if wanted.fullmatch(os.path.basename(path))]
+
+
 def _parse_url(spec: str, scheme: str) -> SourceSpec:
+    if scheme == "file":
+        return _parse_file_url(spec)
+    spec = _quoted(spec)
     url = None
     with suppress(ValueError):  # whose words repeat what they could not read
-        url = urlsplit(spec)
+        split = urlsplit(spec)
+        _ = split.port  # raises where it is no number
+        url = split
     if url is None:
-        raise SourceSpecError(f"not a URL: {legible(spec)}")
-    if scheme == "file":
-        return parse_spec(unquote(url.path))
+        raise SourceSpecError(_malformed(spec, scheme))
     if scheme not in LIVE_SCHEMES | WEB_SCHEMES:
         known = ", ".join(f"{name}://" for name in sorted(LIVE_SCHEMES | WEB_SCHEMES))
         raise SourceSpecError(f"unknown kind of URL {scheme}:// in {legible(spec)}; known: {known}")
     if not url.netloc:
         raise SourceSpecError(f"{legible(spec)} names no host: expected {scheme}://HOST/PATH")
     return SourceSpec(Kind.WEB if scheme in WEB_SCHEMES else Kind.STREAM, spec, legible(spec))
+
+
+def _parse_file_url(spec: str) -> SourceSpec:
+    """RFC 8089; a '#', '?' or '%' that was not encoded is taken as it stands."""
+    host, slash, rest = spec.partition("://")[2].partition("/")
+    if host not in ("", "localhost"):
+        raise SourceSpecError(f"{legible(spec)} is on another host: expected file:///PATH")
+    raw = slash + rest
+    plain = re.split("[?#]", raw, maxsplit=1)[0]
+    for path in (unquote(plain), raw, unquote(raw)):
+        if os.path.exists(path):
+            return parse_spec(path)
+    return parse_spec(unquote(plain))
+
+
+def _quoted(url: str) -> str:
+    """The URL with what no URL may hold (spaces, letters that are not ASCII, a lone %) encoded."""
+    url = re.sub("%(?![0-9A-Fa-f]{2})", "%25", url)
+    return quote(url, safe="%:/?#[]@!$&'()*+,;=-._~")
+
+
+def _malformed(spec: str, scheme: str) -> str:
+    if "@" in spec:
+        return (
+            f"not a URL: {legible(spec)}; in a user name or password the characters @ : / ? # "
+            "must be percent-encoded (%40 %3A %2F %3F %23)"
+        )
+    return f"not a URL: {legible(spec)}; expected {scheme}://HOST:PORT/PATH, PORT a number"
 
 
 def _parse_camera(spec: str) -> SourceSpec:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import av
-import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.container import Flags as ContainerFlags
 from av.container import InputContainer
@@ -18,16 +17,20 @@ from av.format import ContainerFormat, Flags
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
+from streamseg.sources.diagnosis import of_location
 from streamseg.sources.finite import Packets, has_length, promises_an_end
+from streamseg.sources.pictures.choice import alpha_decoder, film_of, pixel_aspect_of
+from streamseg.sources.pictures.limits import check_pixels
+from streamseg.sources.pictures.painter import Painter
 from streamseg.sources.stamps import Stamps
 
 _FAILURES = (FFmpegError, OSError, RuntimeError, ValueError)
+_EDGES = 1_000_000
 _FASTEST_FPS = 1000  # FFmpeg shows the clock's rate where it knows no better
 _INVENTED_STAMPS = cast(int, ContainerFlags.gen_pts.value)
 _NO_STAMPS = cast(int, Flags.no_timestamps.value)
@@ -49,6 +52,7 @@ class VideoRequest:
         open_timeout_s, read_timeout_s: None waits for ever.
         fps: Pictures per second of a stream without time stamps, whatever it says.
         hardware: Device to decode on, None for software.
+        max_pixels: A larger picture is refused before it is decoded; None for any.
         mask: Takes secrets out of FFmpeg's words.
         tell: Called with a kind and a message when something is worth an event.
     """
@@ -64,6 +68,7 @@ class VideoRequest:
     read_timeout_s: float | None = None
     fps: float | None = None
     hardware: str | None = None
+    max_pixels: int | None = None
 
 
 class VideoConnection:
@@ -80,7 +85,7 @@ class VideoConnection:
             SourceError: It cannot be opened, or holds no video, or no picture that decodes.
         """
         self._request = request
-        self._reformatter = VideoReformatter()
+        self._painter = Painter(request.name, request.tell)
         self._frames = 0
         self._damaged = 0
         self._end_ns = 0
@@ -112,6 +117,11 @@ class VideoConnection:
         return next((float(rate) for rate in rates if rate and rate < _FASTEST_FPS), None)
 
     @property
+    def pixel_aspect(self) -> float:
+        aspect = pixel_aspect_of(self._stream)
+        return 1 / aspect if self._painter.turn.transpose else aspect
+
+    @property
     def frame_count(self) -> int | None:
         return self._stream.frames or None
 
@@ -135,6 +145,7 @@ class VideoConnection:
         self._stampless = _stampless(self._container.format)
         self._stamps = Stamps()
         self._stream = self._video_stream()
+        self._decoder = alpha_decoder(self._stream)
         self.live = self._begin()
         # Frame threads hold back one picture each: more speed for a file, delay for a camera.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
@@ -154,7 +165,7 @@ class VideoConnection:
                 hwaccel=HWAccel(hardware, allow_software_fallback=True) if hardware else None,
             )
         except _FAILURES as error:
-            why = self._explain(error)
+            why = of_location(request.location, error) or self._explain(error)
             limit_s = request.open_timeout_s
             if limit_s is not None and time.monotonic() - begun_s >= limit_s:
                 why = f"no answer within {limit_s:g} s"  # FFmpeg's words tell where it was cut off
@@ -180,12 +191,19 @@ class VideoConnection:
         return not self._packets.show_an_end(self._stream) if live is None else live
 
     def _video_stream(self) -> VideoStream:
-        streams = self._container.streams.video
-        # FFmpeg takes any text file for a film in ANSI art.
-        if not streams or self._container.format.name == "tty":
+        request = self._request
+        try:
+            stream = film_of(self._container, request.name)
+            check_pixels(stream.width, stream.height, request.max_pixels, request.name)
+        except SourceError as error:
             self._container.close()
-            raise SourceError(f"{self._request.name} holds no video; give a source that does")
-        return streams[0]
+            why = of_location(request.location)
+            raise SourceError(f"{request.name} holds no video: {why}") if why else error from None
+        if request.max_pixels is not None:
+            # For pictures that grow later, with room for the edges that decoders add.
+            limit = 2 * request.max_pixels + _EDGES
+            stream.codec_context.options = {"max_pixels": str(limit)}
+        return stream
 
     def _next(self) -> Picture | None:
         try:
@@ -206,7 +224,8 @@ class VideoConnection:
         if self.live:
             return SourceError(f"{name}: {problem or 'the other side ended the stream'}")
         if not self._frames:
-            why = problem or f"{self._damaged} damaged packets"
+            why = of_location(self._request.location) or problem
+            why = why or f"{self._damaged} damaged packets"
             return SourceError(f"no picture of {name} can be decoded ({why}); it may be truncated")
         short_s = self._missing_s()
         if self._request.live is None and (problem or not self._has_length):
@@ -270,6 +289,8 @@ class VideoConnection:
             self._damaged += 1
             return []
         try:
+            if self._decoder is not None:
+                return self._decoder.decode(packet)
             return cast(list[VideoFrame], packet.decode())
         except InvalidDataError:
             self._damaged += 1
@@ -281,11 +302,7 @@ class VideoConnection:
             base = frame.time_base
             pts_ns = frame.pts * base.numerator * 1_000_000_000 // base.denominator
             self._end_ns = pts_ns + frame.duration * base.numerator * 10**9 // base.denominator
-        rgb = self._reformatter.reformat(frame, format="rgb24")
-        image = rgb.to_ndarray()
-        if frame.rotation % 360:
-            image = np.rot90(image, frame.rotation // 90)
-        return Picture(np.ascontiguousarray(image, dtype=np.uint8), pts_ns)
+        return Picture(self._painter.paint(frame), pts_ns)
 
     @property
     def _may_be_joined(self) -> bool:

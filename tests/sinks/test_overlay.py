@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from results import make_result
@@ -93,3 +95,16 @@ def test_timeline_outlives_long_gaps() -> None:
 def test_place_keeps_the_shape_and_centres() -> None:
     spot = place(100, 200, 400, 400)
     assert (spot.x, spot.y, spot.width, spot.height) == (100, 0, 200, 400)
+    spot = place(100, 200, 400, 400, pixel_aspect=4.0)
+    assert (spot.x, spot.y, spot.width, spot.height) == (0, 100, 400, 200)
+
+
+def test_pixels_that_are_not_square_are_shown_in_shape() -> None:
+    """What is stored half as wide as it is high is drawn square, and its contour around it."""
+    result = make_result(size=(100, 100), rectangles={1: (40, 30, 60, 70)})
+    plain = np.full((100, 100, 3), 90, np.uint8)
+    result = replace(result, frame=replace(result.frame, image=plain))
+    drawn = Overlay(200, 100, 20.0, pixel_aspect=2.0).draw(result, 0.0)[60:65]
+    changed = np.flatnonzero((drawn != 90).any(axis=(0, 2)))
+    assert abs(changed[0] - 80) <= 3
+    assert abs(changed[-1] - 119) <= 3

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -61,6 +62,23 @@ def test_the_longest_side_is_bounded_and_both_are_even(
     size: tuple[int, int], max_side: int, expected: tuple[int, int]
 ) -> None:
     assert bounded_size(*size, max_side) == expected
+
+
+@pytest.mark.parametrize(
+    ("aspect", "expected"), [(2.0, (640, 240)), (0.5, (320, 480)), (1.0, (320, 240))]
+)
+def test_pixels_are_stretched_to_squares(aspect: float, expected: tuple[int, int]) -> None:
+    assert bounded_size(320, 240, 960, aspect) == expected
+    assert max(bounded_size(320, 240, 300, aspect)) == 300
+
+
+def test_the_overlay_of_pixels_that_are_not_square(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path, SinksConfig())
+    sink.open(replace(INFO, pixel_aspect=2.0), "the mug")
+    sink.write(make_result(size=(64, 48)))
+    sink.close({})
+    _, pictures = read(tmp_path)
+    assert pictures[0].shape == (48, 128, 3)
 
 
 def test_a_large_odd_picture_is_encoded_at_the_bounded_size(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import builtins
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
+from picture_tools import RED, close_to, colour_of, disc_at, scene, transparent_below, write_scene
 from source_tools import Events, counted, number_of, read_all, read_until, write_video
 
 from streamseg.clock import RealClock
@@ -204,3 +207,65 @@ def test_without_pygobject_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
         opened("videotestsrc")
     assert caught.value.extra == "gstreamer"
     assert "apt-get install" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("turn", "place"),
+    [
+        ((90, False), (0.25, 0.75)),
+        ((270, False), (0.75, 0.25)),
+        ((0, True), (0.75, 0.25)),
+    ],
+)
+def test_orientation_tags_are_honoured(
+    tmp_path: Path, turn: tuple[int, bool], place: tuple[float, float]
+) -> None:
+    degrees, hflip = turn
+    film = write_scene(
+        tmp_path / "a.mp4",
+        "mpeg4",
+        "yuv420p",
+        prepare=lambda stream: stream.set_display_rotation(degrees, hflip=hflip),
+    )
+    source = opened(f"filesrc location={film} ! decodebin")
+    assert (source.info.width, source.info.height) == ((120, 160) if degrees else (160, 120))
+    frame = read_all(source)[0]
+    source.close()
+    assert disc_at(frame.image) == pytest.approx(place, abs=0.02)
+    assert frame.image.flags.c_contiguous
+
+
+def test_what_alpha_hides_is_not_seen(tmp_path: Path) -> None:
+    cv2.imwrite(
+        str(tmp_path / "a.png"), cv2.cvtColor(transparent_below(scene()), cv2.COLOR_RGBA2BGRA)
+    )
+    source = opened(f"filesrc location={tmp_path}/a.png ! pngdec")
+    (frame,) = read_all(source)
+    source.close()
+    assert colour_of(frame.image, 0) == RED
+    assert (frame.image[60:] == 128).all()
+
+
+def test_hlg_is_brought_to_sdr() -> None:
+    film = Path(__file__).parents[1] / "data" / "hlg.mov"
+    source = opened(f"filesrc location={film} ! decodebin")
+    frame = read_all(source)[0]
+    source.close()
+    assert close_to(colour_of(frame.image, 0), RED, within=6)
+
+
+def test_ten_bits_of_sdr_and_the_pixels_shape(tmp_path: Path) -> None:
+    def prepare(stream: av.VideoStream) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+
+    film = write_scene(tmp_path / "a.mp4", "libx264", "yuv420p10le", prepare=prepare)
+    source = opened(f"filesrc location={film} ! decodebin")
+    assert source.info.pixel_aspect == 2.0
+    frame = read_all(source)[0]
+    source.close()
+    assert close_to(colour_of(frame.image, 0), RED, within=8)
+
+
+def test_a_picture_larger_than_allowed() -> None:
+    with pytest.raises(SourceError, match=r"more than source\.max_pixels allows"):
+        opened("videotestsrc num-buffers=1 ! video/x-raw,width=200,height=100", max_pixels=19_999)

@@ -65,5 +65,5 @@ def test_a_damaged_image_is_left_out_and_told_of(tmp_path: Path) -> None:
 
 def test_no_image_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(b"no")
-    with pytest.raises(SourceError, match="none of the 1 files"):
+    with pytest.raises(SourceError, match="cannot be read as an image"):
         frames(str(tmp_path / "1.jpg"), Events())

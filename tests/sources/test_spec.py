@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -114,3 +116,52 @@ def test_natural_order_is_an_order(names: list[str]) -> None:
     ordered = sorted(names, key=natural_key)
     assert sorted(ordered, key=natural_key) == ordered
     assert sorted(ordered) == sorted(names)
+
+
+def test_numbered_patterns(here: Path) -> None:
+    for number in (1, 2, 10, 11, 100):
+        (here / f"f{number:03d}.png").touch()
+        (here / f"g{number}.png").touch()
+    (here / "f1.txt").touch()
+    assert [Path(path).name for path in parse_spec("f%03d.png").paths] == [
+        *("f001.png", "f002.png", "f010.png", "f011.png", "f100.png")
+    ]
+    assert len(parse_spec(f"{here}/g%d.png").paths) == 5
+    assert len(parse_spec("g%02d.png").paths) == 3
+    with pytest.raises(SourceSpecError, match=r"no image matches the pattern: h%04d\.png"):
+        parse_spec("h%04d.png")
+    (here / "100%done.mp4").touch()
+    assert parse_spec("100%done.mp4").kind is Kind.FILE
+
+
+@pytest.mark.parametrize("name", ["a b.mp4", "a#1.mp4", "100%.mp4", "a?b=1.mp4", "ä%20.mp4"])
+def test_a_file_url_need_not_be_encoded(here: Path, name: str) -> None:
+    (here / name).touch()
+    for path in (name, quote(name)):
+        assert parse_spec(f"file://{here}/{path}").location == f"file:{here}/{name}"
+
+
+def test_a_file_url_of_another_host(here: Path) -> None:
+    with pytest.raises(SourceSpecError, match="on another host"):
+        parse_spec("file://nas/film.mp4")
+
+
+def test_what_no_url_may_hold_is_encoded() -> None:
+    asked = "http://site/my film/100%/ü%20.mp4?a=b c"
+    assert parse_spec(asked).location == "http://site/my%20film/100%25/%C3%BC%20.mp4?a=b%20c"
+
+
+@pytest.mark.parametrize("secret", ["pa#ss", "pa/ss", "pa?ss"])
+def test_a_password_that_must_be_encoded(secret: str) -> None:
+    with pytest.raises(SourceSpecError, match="must be percent-encoded") as caught:
+        parse_spec(f"rtsp://admin:{secret}@camera/1")
+    assert secret not in str(caught.value)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    with io.StringIO() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        assert parse_spec("-").kind is Kind.FILE
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SourceSpecError, match="nothing is: expected PROGRAM"):
+        parse_spec("-")
