@@ -32,14 +32,14 @@ def brightness(path: Path, side: int = 32) -> Path:
     return _save(path, nodes, (1, 3, side, side), {"map": (1, 1, side, side)})
 
 
-def mean_colour(path: Path, picture: Sequence[Side]) -> Path:
+def mean_colour(path: Path, picture: Sequence[Side], mean: Sequence[Side] = (1, 3)) -> Path:
     """(1, 3) of what a network is fed: the mean of each of its channels."""
     axes = numpy_helper.from_array(np.asarray([2, 3], np.int64), "axes")
     nodes = [
         helper.make_node("Constant", [], ["axes"], value=axes),
         helper.make_node("ReduceMean", ["picture", "axes"], ["mean"], keepdims=0),
     ]
-    return _save(path, nodes, picture, {"mean": (1, 3)})
+    return _save(path, nodes, picture, {"mean": mean})
 
 
 def _save(

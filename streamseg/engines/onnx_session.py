@@ -107,7 +107,30 @@ def spec_of(part: str, node: Any) -> TensorSpec:
     if node.type not in ONNX_TYPES or not all(isinstance(side, int) for side in shape):
         raise EngineError(
             f"{part}: expected static shapes, got {node.name!r} {node.type} {list(shape)}; "
-            "export it with `streamseg export`"
+            "export it with fixed sizes (`streamseg export` does)"
+        )
+    return TensorSpec(node.name, shape, ONNX_TYPES[node.type][0])
+
+
+def is_open(node: Any) -> bool:
+    """Whether an input of a session leaves sides open, for whoever calls to choose."""
+    return not all(isinstance(side, int) for side in node.shape)
+
+
+def closed(part: str, node: Any, shape: tuple[int, ...]) -> TensorSpec:
+    """What an input looks like whose open sides are those of `shape`.
+
+    Raises:
+        EngineError: Its other sides are not, or its type is none of ours.
+    """
+    sides = zip(node.shape, shape, strict=False)
+    agree = len(node.shape) == len(shape) and all(
+        side == given for side, given in sides if isinstance(side, int)
+    )
+    if node.type not in ONNX_TYPES or not agree:
+        raise EngineError(
+            f"{part}: expected an input of {list(shape)}, got {node.name!r} {node.type} "
+            f"{list(node.shape)}"
         )
     return TensorSpec(node.name, shape, ONNX_TYPES[node.type][0])
 

@@ -52,6 +52,21 @@ def test_shapes_must_be_static(tmp_path: Path) -> None:
         ArrayEngine("mean", path)
 
 
+def test_sides_that_are_left_open_are_those_of_the_picture(tmp_path: Path) -> None:
+    path = mean_colour(tmp_path / "mean.onnx", ("batch", 3, "height", 6), ("batch", 3))
+    engine = ArrayEngine("mean", path, picture=PICTURE)
+    assert engine.inputs == (TensorSpec("picture", PICTURE, "float32"),)
+    assert engine.outputs == (TensorSpec("mean", (1, 3), "float32"),)
+    assert engine.run({"picture": np.ones(PICTURE, np.float32)})["mean"].tolist() == [[1.0] * 3]
+
+
+@pytest.mark.parametrize("picture", [(1, 3, 4, 7), (1, 4, 6)])
+def test_sides_that_are_not_open_stay(tmp_path: Path, picture: tuple[int, ...]) -> None:
+    path = mean_colour(tmp_path / "mean.onnx", ("batch", 3, "height", 6))
+    with pytest.raises(EngineError, match=r"mean: expected an input of .*, got 'picture' .*batch"):
+        ArrayEngine("mean", path, picture=picture)
+
+
 WITHOUT = """
 import sys
 sys.modules["onnxruntime"] = None

@@ -53,7 +53,9 @@ class DescribedDetector:
         """
         layout = find_layout(model, config.layout)
         options = OnnxRuntimeOptions(config.providers, config.threads)
-        return cls(ArrayEngine(model.name, model, options), layout, config.threshold)
+        width, height = layout.feeding.size
+        engine = ArrayEngine(model.name, model, options, (1, 3, height, width))
+        return cls(engine, layout, config.threshold)
 
     def detect(self, image: Image) -> Detections:
         """See `Detector.detect`."""

@@ -168,6 +168,14 @@ def test_build_opens_a_file_with_what_lies_beside_it(tmp_path: Path) -> None:
     assert len(seen.detect(grey(64, 32))) == 1
 
 
+def test_a_file_that_leaves_its_sizes_open_takes_the_descriptions(tmp_path: Path) -> None:
+    answers = set_answers(((0.5, 0.5, 0.25, 0.5), (0.5, 0.1)))
+    path = saying(tmp_path / "eye.onnx", ("batch", 3, "height", "width"), answers)
+    path.with_suffix(".yaml").write_text(SET)
+    found = detection.build(ObjectsConfig(detector=str(path))).detect(grey(200, 100))
+    assert found.boxes == pytest.approx(np.float32([[75, 25, 125, 75]]))
+
+
 def test_a_threshold_of_ones_own_is_seen_down_to_half_of(tmp_path: Path) -> None:
     answers = set_answers(((0.5, 0.5, 0.25, 0.5), (0.42, 0.1)))
     path = saying(tmp_path / "eye.onnx", (1, 3, 32, 64), answers)
