@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamseg import config as configs
-from streamseg import propagation, segmentation
+from streamseg import propagation, reasoning, segmentation
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
@@ -66,12 +66,12 @@ class StreamSegmenter:
     """
 
     def __init__(self, config: Config) -> None:
-        """
-        Raises:
-            CheckpointError: Weights that the config names are missing or of another shape.
-            MissingDependencyError: A package that the config needs is not installed.
+        """Raises:
+        CheckpointError: Weights that the config names are missing or of another shape.
+        MissingDependencyError: A package that the config needs is not installed.
         """
         self.config = config
+        reasoning.prepare(config.reasoning)
         self._segmenter = segmentation.build(config.segmentation)
         self._propagator = propagation.build(config.propagation)
         self._inbox = Inbox()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from tiny_onnx import saying
 
-from streamseg import reasoning
+from streamseg import StreamSegmenter, reasoning
 from streamseg.config import ObjectsConfig, ReasoningConfig
+from streamseg.errors import CheckpointError, ConfigError, MissingDependencyError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.objects import ObjectsReasoner, belief
@@ -274,6 +276,38 @@ def test_build_makes_it_from_a_config(tmp_path: Path) -> None:
     (cup,) = made.ground(GroundingRequest("the mug", frame, (frame,))).targets
     assert cup.box == pytest.approx((240.0, 90.0, 400.0, 270.0), abs=4.0)
     assert made.ground(GroundingRequest("the dog", frame, (frame,))).targets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("eye.onnx", ConfigError, r"nothing says how eye\.onnx is to be read"),
+        ("none.onnx", CheckpointError, r"nothing is at .*none\.onnx"),
+        ("folder", CheckpointError, r"folder has no config\.json"),
+        ("u2netp", CheckpointError, "u2netp is of kind cutter, expected detector"),
+    ],
+)
+def test_what_the_process_could_not_load_is_refused_before_the_first_frame(
+    tmp_path: Path, name: str, error: type[Exception], said: str
+) -> None:
+    (tmp_path / "eye.onnx").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    place = name if name == "u2netp" else str(tmp_path / name)
+    changes = ["reasoning.backend=objects", f"reasoning.objects.detector={place}"]
+    with pytest.raises(error, match=said):
+        StreamSegmenter.from_config("classical", changes)
+
+
+def test_without_onnxruntime_it_is_refused_before_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "yolo-640.onnx").write_bytes(b"")
+    config = ReasoningConfig(
+        backend="objects", objects=ObjectsConfig(detector=str(tmp_path / "yolo-640.onnx"))
+    )
+    with pytest.raises(MissingDependencyError, match=r"streamseg\[everyday\]"):
+        reasoning.prepare(config)
 
 
 @pytest.mark.skipif(not NANODET.is_file(), reason="no ../shared/models/nanodet-g-416.onnx")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.config import ObjectsConfig
+from streamseg.errors import MissingDependencyError
 from streamseg.types import Image
 
 Boxes = NDArray[np.float32]
@@ -52,8 +55,11 @@ class Detector(Protocol):
         """
 
 
-def build(config: ObjectsConfig) -> Detector:
-    """Make the detector that the config names.
+def prepare(config: ObjectsConfig) -> Path:
+    """Make sure of a detector's files, fetching what is missing, and of its packages.
+
+    Returns:
+        An ONNX file, or a folder of transformers'.
 
     Raises:
         CheckpointError: Its files are missing or do not fit.
@@ -64,9 +70,40 @@ def build(config: ObjectsConfig) -> Detector:
 
     place = weights.locate(config.detector, "detector")
     if place.suffix == ".onnx":
+        from streamseg.reasoning.detection.layout import find_layout
+
+        find_layout(place, config.layout)
+        needed = ["onnxruntime"]
+    else:
+        from streamseg.reasoning.detection.pretrained import check
+
+        check(place)
+        needed = ["torch", "transformers"]
+    for package in needed:
+        if not _is_installed(package):
+            raise MissingDependencyError(package, "everyday")
+    return place
+
+
+def build(config: ObjectsConfig) -> Detector:
+    """Make the detector that the config names.
+
+    Raises:
+        CheckpointError, ConfigError, MissingDependencyError: As `prepare`.
+        EngineError: The network cannot be loaded, or not where the config says.
+    """
+    place = prepare(config)
+    if place.suffix == ".onnx":
         from streamseg.reasoning.detection.described import DescribedDetector
 
         return DescribedDetector.open(place, config)
     from streamseg.reasoning.detection.pretrained import PretrainedDetector
 
     return PretrainedDetector.open(place, config)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # shut out on purpose: its entry among the modules is None
+        return False

@@ -122,6 +122,16 @@ class PretrainedDetector:
         return select(boxes, named, 0.5 * self.threshold, _NMS_IOU)
 
 
+def check(folder: Path) -> None:
+    """Hold a folder's descriptions against what we can run; loads nothing.
+
+    Raises:
+        CheckpointError: A file is missing, or describes another kind of network.
+    """
+    classes_of(_json(folder, "config.json"), folder)
+    preparation_of(_json(folder, "preprocessor_config.json"), folder)
+
+
 def classes_of(described: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """Names in the order of the logits, lower case; a number without a name is "".
 
