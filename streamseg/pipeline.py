@@ -478,6 +478,7 @@ class _Run:
             difficulty=1.0 if look is None else look.difficulty.value,
             trigger=None if look is None else look.decision.reason,
             timings_ms=timings,
+            doubt=self._dialogue.doubt,
         )
 
     def _latency_ms(self, frame: Frame, started_ns: int, timings: Mapping[str, float]) -> float:

@@ -321,6 +321,7 @@ class FrameResult:
         difficulty: D in [1, 10].
         trigger: Why the reasoner was asked on this frame, None where it was not.
         timings_ms: Milliseconds per stage; "latency" is arrival to result.
+        doubt: What of the query is not understood, in a few words; empty when all is.
     """
 
     frame: Frame
@@ -332,6 +333,7 @@ class FrameResult:
     difficulty: float = 1.0
     trigger: TriggerReason | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streamseg.reasoning import GroundingRequest, resolve
+from streamseg.reasoning import GroundingRequest, doubts, resolve
 from streamseg.reasoning.scoring import View
 from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
@@ -58,8 +58,8 @@ def answer_from(
     words = senses.read(phrases, view.sense)
     deciding = [phrase for phrase in phrases if senses.decides(phrase, view)]
     lines = [f"{len(view)} regions stand out."]
-    if doubts := senses.in_words(words):
-        lines.append(doubts)
+    if told := doubts.in_words(words):
+        lines.append(told)
     chosen: dict[int, float] = {}
     leads: dict[int, float] = {}
     for phrase in deciding:

@@ -69,16 +69,3 @@ def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
         yield from _senses(relation.other, knows)
     for other in phrase.excluded:
         yield from _senses(other, knows)
-
-
-def in_words(words: Sequence[WordSense]) -> str:
-    """What a person should know of it, in a line; empty when all was understood."""
-    told = []
-    for word in words:
-        if word.use is WordUse.UNDERSTOOD:
-            continue
-        how = "not understood" if word.use is WordUse.UNKNOWN else "known only roughly"
-        taken = f", taken as {word.taken_as}" if word.taken_as else ""
-        helps = f" (--config {word.known_to} knows it)" if word.known_to else ""
-        told.append(f"{word.text!r} is {how}{taken}{helps}")
-    return "; ".join(told)
