@@ -121,6 +121,11 @@ class TriggerConfig(Section):
     )
     search_retry_cap_s: Seconds = 4.0
     refresh_s: Seconds = Field(8.0, description="A grounding older than this is refreshed.")
+    doubt_refresh_s: Seconds = Field(
+        1.0,
+        description="The same where a track is believed at 0.5 or less, growing to refresh_s "
+        "at 0.9.",
+    )
     lost_after_s: Seconds = Field(0.2, description="A track must be lost this long to ask for it.")
     drift_score: Fraction = Field(0.35, description="Below this a track drifts ...")
     drift_recovered: Fraction = Field(0.55, description="... until it is back above this.")
@@ -463,6 +468,12 @@ class TracksConfig(Section):
     )
     min_area_fraction: Fraction = Field(0.0001, description="Smaller masks count as not seen.")
     match_iou: Fraction = Field(0.3, description="A grounded mask that overlaps so far refreshes.")
+    fresh_margin: Fraction = Field(
+        0.05, description="A fresh cut takes a mask's place though believed less by this."
+    )
+    halves_in_s: Seconds = Field(
+        4.0, description="In this time a carried mask loses half of its worth against a fresh cut."
+    )
     refind_similarity: Fraction = Field(
         0.5, description="Likeness from which a new object is a lost one come back."
     )

@@ -15,6 +15,8 @@ _TIED = 0.75
 """What an answer that leads no other thing keeps of its score."""
 _RENEWED = 0.5
 """Weight of a newer answer about the same object against what the older ones said."""
+_UNNAMED = 0.5
+"""What an answer that does not name an object leaves of how far it answers to the words."""
 
 
 def words_fit(grounding: Grounding, target: Target) -> float:
@@ -32,3 +34,13 @@ def belief(evidence: Evidence) -> float:
 def renewed(old: float, new: float) -> float:
     """What several answers about one object say together, the newer ones more."""
     return old + _RENEWED * (new - old)
+
+
+def unnamed(words: float, misses: int) -> float:
+    """How far an object answers to the words after so many answers in a row without it."""
+    return float(words * _UNNAMED**misses)
+
+
+def faded(held: float, age_s: float, halves_in_s: float) -> float:
+    """What a mask carried for `age_s` seconds is worth against one cut out just now."""
+    return float(held * 0.5 ** (max(0.0, age_s) / halves_in_s))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
-from streamseg.propagation.belief import belief, renewed
+from streamseg.propagation.belief import belief, faded, renewed, unnamed
 from streamseg.propagation.identity import Signature, signature
 from streamseg.types import (
     CERTAIN,
@@ -42,8 +42,11 @@ class Track:
         query_id: The newest query that an answer named it for; None without one.
         held: A person or robot pointed at it: no answer of the reasoner may end it.
         grounded_frame: Index of the keyframe that its mask rests on.
+        words: How far it answers to the sentence by the answers that named it (`Evidence.words`
+            is less where later ones did not).
         misses: Groundings in a row that did not confirm it.
         seen_ns: When it was last seen.
+        cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
     """
 
     id: int
@@ -54,8 +57,10 @@ class Track:
     state: TrackState = TrackState.TRACKING
     box: Box | None = None
     held: bool = False
+    words: float = 1.0
     misses: int = 0
     seen_ns: int = 0
+    cut_ns: int = 0
     look: Signature | None = None
 
     @property
@@ -87,7 +92,8 @@ class Merge:
         retired: Ids that ended.
         refound: Ids that were lost and are back.
         added: Ids that are new.
-        confirmed: Ids whose own mask agrees with the answer's; nothing to adopt.
+        confirmed: Ids that the answer names too and that keep their own mask: it agrees with the
+            fresh cut, or is believed more.
         held_back: Candidates that contradict a track not yet given up.
         turned_away: Candidates for whom there was no place among `max_tracks`.
     """
@@ -169,27 +175,35 @@ class TrackBook:
         *,
         query_id: int | None,
         grounded_frame: int,
+        now_ns: int,
         strict: bool = False,
+        cannot_tell: bool = False,
     ) -> Merge:
         """Fit an answer into the tracks.
 
-        An object that overlaps a live track refreshes it under the same id; one that looks like a
-        lost track takes its id back; any other is new. A visible track of the same query that the
-        answer does not confirm ends after `retire_after_misses` such answers; until then it also
-        holds back the object the answer names instead, so that one wrong answer changes nothing.
-        Tracks of an older query end at once, unless the answer names them.
+        An object that overlaps a live track confirms it, and its fresh cut takes the place of the
+        track's mask where it is believed as much; one that looks like a lost track takes its id
+        back; any other is new. A visible track of the same query that the answer does not confirm
+        is doubted, and ends after `retire_after_misses` such answers; until then it also holds
+        back the object the answer names instead, so that one wrong answer moves nothing. Tracks
+        of an older query end at once, unless the answer names them.
 
         Args:
             query_id: The query answered; None for a target pointed at by hand, which only adds.
             grounded_frame: Index of the answer's keyframe.
             strict: A cut in the scene: the first answer that does not confirm ends a track.
+            cannot_tell: The answer speaks neither for nor against any track of its query.
         """
+        self.grounded_ns = now_ns
         least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
         boxes = {c.lane_id: bounding_box(c.mask, least) for c in candidates}
         seen = [c for c in candidates if boxes[c.lane_id] is not None]
         matched = self._match_live(seen, propagated)
         unmatched = [c for c in seen if c.lane_id not in matched]
-        retired, rivals = self._judge_unconfirmed(set(matched.values()), query_id, strict)
+        limit = 1 if strict else self._config.retire_after_misses
+        retired, rivals = self._judge_unconfirmed(
+            set(matched.values()), query_id, None if cannot_tell else limit
+        )
         admitted = unmatched[rivals:] if query_id is not None else unmatched
 
         adopt: dict[int, int] = {}
@@ -198,13 +212,20 @@ class TrackBook:
             track_id = matched.get(candidate.lane_id)
             if track_id is None:
                 continue
-            self._confirm(self._tracks[track_id], candidate, query_id, grounded_frame)
-            if self._agrees(candidate, track_id, propagated):
-                confirmed.append(track_id)
-            else:
+            track = self._tracks[track_id]
+            if self._takes(track, candidate, propagated, query_id, now_ns):
                 adopt[candidate.lane_id] = track_id
+            else:
+                confirmed.append(track_id)
+            self._confirm(track, candidate, query_id, grounded_frame)
         refound, added = self._admit(
-            frame, admitted, boxes, adopt, query_id=query_id, grounded_frame=grounded_frame
+            frame,
+            admitted,
+            boxes,
+            adopt,
+            query_id=query_id,
+            grounded_frame=grounded_frame,
+            now_ns=now_ns,
         )
         return Merge(
             adopt,
@@ -231,6 +252,7 @@ class TrackBook:
         for track in self._tracks.values():
             track.box, track.state = None, TrackState.LOST
             track.evidence = replace(track.evidence, carried=0.0)
+            track.look = track.look and track.look.elsewhere()
 
     def forget_old(self, now_ns: int) -> list[int]:
         """End tracks lost for too long, and the longest lost past the cap; return their ids."""
@@ -290,22 +312,23 @@ class TrackBook:
         }
 
     def _judge_unconfirmed(
-        self, confirmed: set[int], query_id: int | None, strict: bool
+        self, confirmed: set[int], query_id: int | None, limit: int | None
     ) -> tuple[list[int], int]:
-        """Count misses, end what is due; return the ended ids and how many visible tracks of the
-        same query stand unconfirmed."""
+        """Count misses, unless `limit` is None, and end what has had so many; return the ended
+        ids, and how many visible tracks of the same query stand unconfirmed."""
         if query_id is None:
             return [], 0
         retired: list[int] = []
         standing = 0
-        limit = 1 if strict else self._config.retire_after_misses
         for track in tuple(self._tracks.values()):
             if track.id in confirmed or track.held:
                 continue
             if track.query_id != query_id:
                 retired.append(track.id)
-            elif track.visible:
+            elif track.visible and limit is not None:
                 track.misses += 1
+                words = unnamed(track.words, track.misses)
+                track.evidence = replace(track.evidence, words=words)
                 if track.misses >= limit:
                     retired.append(track.id)
                 else:
@@ -316,27 +339,42 @@ class TrackBook:
     def _confirm(
         self, track: Track, candidate: Candidate, query_id: int | None, grounded_frame: int
     ) -> None:
-        label, told = candidate.label, candidate.evidence
-        same = track.query_id == query_id and not track.held
-        words = renewed(track.evidence.words, told.words) if same else told.words
-        track.evidence = replace(
-            track.evidence,
-            words=max(words, track.evidence.words) if track.held else words,
-            cut=max(track.evidence.cut, told.cut),
-        )
+        label, told = candidate.label, candidate.evidence.words
+        words = renewed(track.words, told) if track.query_id == query_id else told
+        track.words = max(words, track.words) if track.held else words
         track.misses = 0
+        track.evidence = replace(track.evidence, words=track.words)
         track.grounded_frame = max(track.grounded_frame, grounded_frame)
         if label and (query_id is None or not track.held):
             track.label = label
-        if query_id is None:
-            track.held = True
-        else:
+        track.held = track.held or query_id is None
+        if query_id is not None:
             track.query_id = query_id
 
-    def _agrees(self, candidate: Candidate, track_id: int, propagated: Propagated) -> bool:
-        healthy = self._tracks[track_id].state is TrackState.TRACKING
-        overlap = iou(candidate.mask, propagated.labels == track_id)
-        return healthy and overlap >= AGREEMENT_IOU
+    def _takes(
+        self,
+        track: Track,
+        candidate: Candidate,
+        propagated: Propagated,
+        query_id: int | None,
+        now_ns: int,
+    ) -> bool:
+        """Whether a fresh cut takes the place of a track's own mask; notes what it says of that.
+        What a hand points at does."""
+        own, fresh = track.evidence, candidate.evidence
+        overlap = iou(candidate.mask, propagated.labels == track.id)
+        age_s = (now_ns - track.cut_ns) / 1e9
+        if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
+            takes, cut = False, max(own.cut, fresh.cut)
+        elif query_id is None or belief(fresh) + self._config.fresh_margin >= faded(
+            track.score, age_s, self._config.halves_in_s
+        ):
+            takes, cut = True, fresh.cut
+        else:  # Two cuts that differ: one of them is wrong, and it may be the track's.
+            track.evidence = replace(own, cut=renewed(own.cut, min(own.cut, overlap)))
+            return False
+        track.evidence, track.cut_ns = replace(own, cut=cut), now_ns
+        return takes
 
     def _admit(
         self,
@@ -347,6 +385,7 @@ class TrackBook:
         *,
         query_id: int | None,
         grounded_frame: int,
+        now_ns: int,
     ) -> tuple[list[int], list[int]]:
         """Give each admitted candidate a lost track's id or a new one, noting it in `adopt`."""
         refound: list[int] = []
@@ -354,7 +393,7 @@ class TrackBook:
         for candidate in admitted:
             box = boxes[candidate.lane_id]
             look = None if box is None else signature(frame.image, candidate.mask, box)
-            track = self._find_lost(look, taken=set(adopt.values()))
+            track = self._find_lost(look, set(adopt.values()), now_ns)
             if track is not None:
                 refound.append(track.id)
                 self._confirm(track, candidate, query_id, grounded_frame)
@@ -365,7 +404,8 @@ class TrackBook:
                 track.held = query_id is None
                 self._tracks[track.id] = track
                 added.append(track.id)
-            track.box, track.evidence = box, candidate.evidence
+            track.box, track.evidence, track.cut_ns = box, candidate.evidence, now_ns
+            track.words = candidate.evidence.words
             track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
         return refound, added
@@ -382,14 +422,15 @@ class TrackBook:
             if fresh not in self._tracks:
                 return fresh
 
-    def _find_lost(self, look: Signature | None, taken: set[int]) -> Track | None:
+    def _find_lost(self, look: Signature | None, taken: set[int], now_ns: int) -> Track | None:
         best, best_likeness = None, self._config.refind_similarity
         for track in self._tracks.values():
             if track.state is not TrackState.LOST or track.id in taken:
                 continue
             if look is None or track.look is None:
                 continue
-            likeness = track.look.similarity(look)
+            gone_s = (now_ns - track.seen_ns) / 1e9
+            likeness = track.look.similarity(look) * track.look.nearness(look, gone_s)
             if likeness >= best_likeness:
                 best, best_likeness = track, likeness
         return best
