@@ -435,13 +435,13 @@ class _Run:
             strict=job.reason is TriggerReason.SCENE_CUT,
             cannot_tell=job.grounding.cannot_tell,
         )
-        self._propagator.remove(merge.retired)
+        self._propagator.remove(merge.gone)
         if merge.adopt and job.lane is not None:
             if self._position != frame.index:  # with no object to carry it was left behind
                 self._step(frame)
             propagated = self._propagator.adopt(job.lane, merge.adopt)
         else:
-            propagated = without(propagated, merge.retired)
+            propagated = without(propagated, merge.gone)
         self._report(job, frame, merge)
         return propagated
 
@@ -449,7 +449,7 @@ class _Run:
         """Count and tell what an answer changed."""
         self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
         self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
-        for name in ("refound", "added", "retired", "confirmed"):
+        for name in ("refound", "added", "retired", "given_up", "confirmed"):
             if ids := getattr(merge, name):
                 self._telemetry.count(f"tracks {name}", len(ids))
                 self._tell(f"track_{name}", f"{name}: {', '.join(map(str, ids))}", frame)

@@ -7,6 +7,8 @@ None can stand in for another: a mask that is carried well may be of the wrong t
 
 from __future__ import annotations
 
+import math
+
 from streamseg.types import Evidence, Grounding, Target
 
 _COARSE = 0.35
@@ -17,6 +19,10 @@ _RENEWED = 0.5
 """Weight of a newer answer about the same object against what the older ones said."""
 _UNNAMED = 0.5
 """What an answer that does not name an object leaves of how far it answers to the words."""
+_SAME_CUT_IOU = 0.9
+"""Two cuts of one object on one frame differ so far without either being wrong."""
+_LEAST_S = 0.1
+"""Fresh cuts closer than this say little of how fast a mask drifts."""
 
 
 def words_fit(grounding: Grounding, target: Target) -> float:
@@ -44,3 +50,15 @@ def unnamed(words: float, misses: int) -> float:
 def faded(held: float, age_s: float, halves_in_s: float) -> float:
     """What a mask carried for `age_s` seconds is worth against one cut out just now."""
     return float(held * 0.5 ** (max(0.0, age_s) / halves_in_s))
+
+
+def drift_seen(overlap: float, age_s: float) -> float:
+    """How fast a mask left its object, a second: its logarithm's fall, from its IoU with a fresh
+    cut `age_s` seconds after the last one."""
+    kept = min(1.0, max(overlap, 0.01) / _SAME_CUT_IOU)
+    return -math.log(kept) / max(age_s, _LEAST_S)
+
+
+def steady(drift: float, age_s: float) -> float:
+    """The IoU to be expected of a mask that drifts so fast, `age_s` seconds after a fresh cut."""
+    return math.exp(-drift * max(0.0, age_s))

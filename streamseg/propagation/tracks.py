@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
-from streamseg.propagation.belief import belief, faded, renewed, unnamed
+from streamseg.propagation.belief import belief, drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
 from streamseg.types import (
     CERTAIN,
@@ -47,6 +47,7 @@ class Track:
         misses: Groundings in a row that did not confirm it.
         seen_ns: When it was last seen.
         cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
+        drift: How fast its mask was found to leave the object between fresh cuts, a second.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Track:
     misses: int = 0
     seen_ns: int = 0
     cut_ns: int = 0
+    drift: float = 0.0
     look: Signature | None = None
 
     @property
@@ -94,6 +96,7 @@ class Merge:
         added: Ids that are new.
         confirmed: Ids that the answer names too and that keep their own mask: it agrees with the
             fresh cut, or is believed more.
+        given_up: Ids that are lost, for answers go on without them and name nothing in their place.
         held_back: Candidates that contradict a track not yet given up.
         turned_away: Candidates for whom there was no place among `max_tracks`.
     """
@@ -103,8 +106,14 @@ class Merge:
     refound: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
     confirmed: tuple[int, ...] = ()
+    given_up: tuple[int, ...] = ()
     held_back: int = 0
     turned_away: int = 0
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """Ids that are not to be carried any more."""
+        return self.retired + self.given_up
 
 
 class TrackBook:
@@ -152,7 +161,7 @@ class TrackBook:
             score = propagated.scores.get(track.id, 0.0)
             mask = propagated.labels == track.id if score > 0.0 else None
             track.box = None if mask is None else bounding_box(mask, least)
-            track.evidence = replace(track.evidence, carried=float(score))
+            track.evidence = replace(track.evidence, carried=self._carried(track, score, now_ns))
             track.state = self._judge(track)
             if track.visible:
                 track.seen_ns = now_ns
@@ -184,8 +193,9 @@ class TrackBook:
         An object that overlaps a live track confirms it, and its fresh cut takes the place of the
         track's mask where it is believed as much; one that looks like a lost track takes its id
         back; any other is new. A visible track of the same query that the answer does not confirm
-        is doubted, and ends after `retire_after_misses` such answers; until then it also holds
-        back the object the answer names instead, so that one wrong answer moves nothing. Tracks
+        is doubted, and after `retire_after_misses` such answers it ends, or is lost where they name
+        nothing in its place; until then it also holds back the object the answer names instead,
+        so that one wrong answer moves nothing. Tracks
         of an older query end at once, unless the answer names them.
 
         Args:
@@ -201,9 +211,14 @@ class TrackBook:
         matched = self._match_live(seen, propagated)
         unmatched = [c for c in seen if c.lane_id not in matched]
         limit = 1 if strict else self._config.retire_after_misses
-        retired, rivals = self._judge_unconfirmed(
+        retired, doubted, rivals = self._judge_unconfirmed(
             set(matched.values()), query_id, None if cannot_tell else limit
         )
+        if unmatched:
+            retired += doubted  # something else is what was meant
+        given_up = [] if unmatched else doubted
+        self.remove(retired)
+        self._lose(given_up)
         admitted = unmatched[rivals:] if query_id is not None else unmatched
 
         adopt: dict[int, int] = {}
@@ -233,6 +248,7 @@ class TrackBook:
             tuple(refound),
             tuple(added),
             tuple(confirmed),
+            tuple(given_up),
             held_back=len(unmatched) - len(admitted),
             turned_away=len(admitted) - len(refound) - len(added),
         )
@@ -249,9 +265,8 @@ class TrackBook:
 
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
+        self._lose(self._tracks)
         for track in self._tracks.values():
-            track.box, track.state = None, TrackState.LOST
-            track.evidence = replace(track.evidence, carried=0.0)
             track.look = track.look and track.look.elsewhere()
 
     def forget_old(self, now_ns: int) -> list[int]:
@@ -269,6 +284,12 @@ class TrackBook:
         ]
         self.remove(gone)
         return gone
+
+    def _carried(self, track: Track, score: float, now_ns: int) -> float:
+        """The propagator's word, no more than what fresh cuts have shown it to be worth by now."""
+        shown = steady(track.drift, (now_ns - track.cut_ns) / 1e9)
+        # It may be as bad as that and still be seen: only the propagator loses an object.
+        return float(min(score, max(shown, self._config.lost_score)))
 
     def _judge(self, track: Track) -> TrackState:
         """`tracking` takes all three witnesses; one that fails makes a mask uncertain."""
@@ -313,28 +334,34 @@ class TrackBook:
 
     def _judge_unconfirmed(
         self, confirmed: set[int], query_id: int | None, limit: int | None
-    ) -> tuple[list[int], int]:
-        """Count misses, unless `limit` is None, and end what has had so many; return the ended
-        ids, and how many visible tracks of the same query stand unconfirmed."""
+    ) -> tuple[list[int], list[int], int]:
+        """Count misses, unless `limit` is None; return whom an older query alone named, who has
+        had so many misses, and how many visible tracks of the same query stand unconfirmed."""
         if query_id is None:
-            return [], 0
-        retired: list[int] = []
+            return [], [], 0
+        outdated: list[int] = []
+        doubted: list[int] = []
         standing = 0
-        for track in tuple(self._tracks.values()):
+        for track in self._tracks.values():
             if track.id in confirmed or track.held:
                 continue
             if track.query_id != query_id:
-                retired.append(track.id)
+                outdated.append(track.id)
             elif track.visible and limit is not None:
                 track.misses += 1
                 words = unnamed(track.words, track.misses)
                 track.evidence = replace(track.evidence, words=words)
                 if track.misses >= limit:
-                    retired.append(track.id)
+                    doubted.append(track.id)
                 else:
                     standing += 1
-        self.remove(retired)
-        return retired, standing
+        return outdated, doubted, standing
+
+    def _lose(self, ids: Iterable[int]) -> None:
+        for track_id in ids:
+            track = self._tracks[track_id]
+            track.box, track.state = None, TrackState.LOST
+            track.evidence = replace(track.evidence, carried=0.0)
 
     def _confirm(
         self, track: Track, candidate: Candidate, query_id: int | None, grounded_frame: int
@@ -373,6 +400,7 @@ class TrackBook:
         else:  # Two cuts that differ: one of them is wrong, and it may be the track's.
             track.evidence = replace(own, cut=renewed(own.cut, min(own.cut, overlap)))
             return False
+        track.drift = renewed(track.drift, drift_seen(overlap, age_s))
         track.evidence, track.cut_ns = replace(own, cut=cut), now_ns
         return takes
 

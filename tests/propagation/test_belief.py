@@ -9,7 +9,15 @@ from builders import box_mask, frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamseg.propagation.belief import belief, faded, renewed, unnamed, words_fit
+from streamseg.propagation.belief import (
+    belief,
+    drift_seen,
+    faded,
+    renewed,
+    steady,
+    unnamed,
+    words_fit,
+)
 from streamseg.propagation.catchup import Job
 from streamseg.types import CERTAIN, Evidence, Grounding, Propagated, Target, WordSense, WordUse
 
@@ -72,3 +80,13 @@ def test_answers_without_it_and_time_lower_what_is_held() -> None:
     assert faded(0.8, 0.0, 4.0) == 0.8
     assert faded(0.8, 4.0, 4.0) == pytest.approx(0.4)
     assert faded(0.8, -1.0, 4.0) == 0.8
+
+
+def test_drift_is_what_takes_a_mask_from_one_cut_to_the_next() -> None:
+    drift = drift_seen(0.45, 0.5)
+    assert steady(drift, 0.5) == pytest.approx(0.5)
+    assert steady(drift, 1.0) == pytest.approx(0.25)
+    assert steady(drift, 0.0) == 1.0
+    assert drift_seen(0.93, 0.5) == 0.0
+    assert steady(drift_seen(0.85, 8.0), 8.0) > 0.9
+    assert drift_seen(0.0, 0.0) < 100.0

@@ -167,6 +167,23 @@ def test_a_mask_carried_for_long_yields_to_a_fresh_cut() -> None:
     assert world.book.tracks[0].evidence.cut == 0.8
 
 
+def test_a_mask_that_fresh_cuts_found_drifting_is_believed_ever_less_until_the_next() -> None:
+    world = with_a_track()
+    world.now_ns += 500_000_000
+    assert world.answer((4, 10, 20, 19)).adopt == {1: 1}
+    labels = np.where(box_mask(LEFT), 1, 0).astype(np.uint16)
+    carried = []
+    for later_s in (0.0, 0.5, 1.0, 60.0):
+        later_ns = world.now_ns + round(later_s * 1e9)
+        masks = world.book.update(world.frame, Propagated(labels, {1: 1.0}), later_ns)
+        carried.append(masks.objects[0].evidence.carried)
+        assert masks.objects[0].state is not TrackState.LOST
+    assert carried[0] == 1.0
+    assert carried == sorted(carried, reverse=True)
+    assert carried[-1] == TracksConfig().lost_score
+    assert world.states() == {1: TrackState.UNCERTAIN}
+
+
 def test_a_mask_that_an_answer_agreed_with_is_as_good_as_fresh() -> None:
     world = with_a_track()
     world.now_ns += 4_000_000_000
@@ -228,6 +245,18 @@ def test_a_second_answer_against_a_track_ends_it() -> None:
     merge = world.answer(RIGHT, colour=BLUE)
     assert merge.retired == (1,)
     assert merge.adopt == {1: 2}
+
+
+def test_what_answers_go_on_without_is_lost_and_may_come_back() -> None:
+    world = with_a_track()
+    assert world.answer().gone == ()
+    merge = world.answer()
+    assert (merge.retired, merge.given_up, merge.gone) == ((), (1,), (1,))
+    assert world.states() == {1: TrackState.LOST}
+    world.see({}, {})
+    assert world.answer(RIGHT, colour=RED).refound == (1,)
+    world.see({1: RIGHT}, {1: RED})
+    assert world.states() == {1: TrackState.TRACKING}
 
 
 def test_after_a_cut_the_first_answer_against_a_track_ends_it() -> None:
