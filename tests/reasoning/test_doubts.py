@@ -51,6 +51,14 @@ def test_doubts_in_words(grounding: Grounding, full: str, brief: str) -> None:
     assert (doubts.in_full(grounding), doubts.in_brief(grounding)) == (full, brief)
 
 
+def test_what_is_understood_is_not_told_of() -> None:
+    assert doubts.in_words((BLUE,)) == ""
+    assert doubts.in_words((BLUE, DOG, WIDGET)) == (
+        "'dog' is known only roughly, taken as anything that may be an animal; "
+        "'widget' is not understood, taken as whatever stands out"
+    )
+
+
 def test_a_query_is_doubted_once_and_in_brief_as_long_as_it_is_in_force() -> None:
     told: list[Event] = []
     kept = Doubts(told.append)

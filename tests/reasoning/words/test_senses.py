@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from streamseg.reasoning.words.grammar import Phrase, parse
-from streamseg.reasoning.words.senses import decides, in_words, read
+from streamseg.reasoning.words.senses import decides, read
 from streamseg.types import Grounding, WordSense, WordUse
 
 KNOWN = {"dog": WordUse.UNDERSTOOD, "mug": WordUse.COARSE}
@@ -70,21 +70,6 @@ def test_words_that_do_not_fit_in_are_unknown() -> None:
 def test_whether_what_is_understood_decides(text: str, decided: bool) -> None:
     (phrase,) = parse(text)
     assert decides(phrase, Knower()) is decided
-
-
-def test_what_a_person_should_know_is_one_line() -> None:
-    told = in_words(
-        (
-            WordSense("red", WordUse.UNDERSTOOD),
-            WordSense("mug", WordUse.COARSE, "cup"),
-            WordSense("spout", WordUse.UNKNOWN, "whatever stands out", "everyday"),
-        )
-    )
-    assert told == (
-        "'mug' is known only roughly, taken as cup; "
-        "'spout' is not understood, taken as whatever stands out (--config everyday knows it)"
-    )
-    assert in_words((WordSense("red", WordUse.UNDERSTOOD),)) == ""
 
 
 @pytest.mark.parametrize(
