@@ -30,6 +30,8 @@ AGREEMENT_IOU = 0.85
 MAX_ID = int(np.iinfo(np.uint16).max)
 """Labels are uint16. An endless stream that has used all ids begins again with the oldest."""
 
+NOBODY: tuple[int, ...] = ()
+
 _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
 
@@ -83,6 +85,15 @@ class Candidate:
     mask: Mask
     label: str = ""
     evidence: Evidence = CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where candidates come from: see `TrackBook.merge`."""
+
+    query_id: int | None
+    grounded_frame: int
+    now_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +204,9 @@ class TrackBook:
         An object that overlaps a live track confirms it, and its fresh cut takes the place of the
         track's mask where it is believed as much; one that looks like a lost track takes its id
         back; any other is new. A visible track of the same query that the answer does not confirm
-        is doubted, and after `retire_after_misses` such answers it ends, or is lost where they name
-        nothing in its place; until then it also holds back the object the answer names instead,
-        so that one wrong answer moves nothing. Tracks
-        of an older query end at once, unless the answer names them.
+        is doubted. After `retire_after_misses` such answers it ends, or is lost where they name
+        nothing in its place; until then it also holds back the object they name instead, so that
+        one wrong answer moves nothing. Tracks of an older query end at once, unless named.
 
         Args:
             query_id: The query answered; None for a target pointed at by hand, which only adds.
@@ -210,46 +220,31 @@ class TrackBook:
         seen = [c for c in candidates if boxes[c.lane_id] is not None]
         matched = self._match_live(seen, propagated)
         unmatched = [c for c in seen if c.lane_id not in matched]
-        limit = 1 if strict else self._config.retire_after_misses
-        retired, doubted, rivals = self._judge_unconfirmed(
-            set(matched.values()), query_id, None if cannot_tell else limit
-        )
-        if unmatched:
-            retired += doubted  # something else is what was meant
-        given_up = [] if unmatched else doubted
-        self.remove(retired)
-        self._lose(given_up)
-        admitted = unmatched[rivals:] if query_id is not None else unmatched
+        retired, given_up, admitted = NOBODY, NOBODY, unmatched
+        if query_id is not None:
+            limit = 1 if strict else self._config.retire_after_misses
+            retired, given_up, standing = self._judge_unconfirmed(
+                set(matched.values()), query_id, None if cannot_tell else limit, bool(unmatched)
+            )
+            admitted = unmatched[standing:]
 
+        source = _Source(query_id, grounded_frame, now_ns)
         adopt: dict[int, int] = {}
-        confirmed: list[int] = []
-        for candidate in seen:
-            track_id = matched.get(candidate.lane_id)
-            if track_id is None:
-                continue
-            track = self._tracks[track_id]
-            if self._takes(track, candidate, propagated, query_id, now_ns):
-                adopt[candidate.lane_id] = track_id
-            else:
-                confirmed.append(track_id)
-            self._confirm(track, candidate, query_id, grounded_frame)
-        refound, added = self._admit(
-            frame,
-            admitted,
-            boxes,
-            adopt,
-            query_id=query_id,
-            grounded_frame=grounded_frame,
-            now_ns=now_ns,
-        )
+        for candidate in (c for c in seen if c.lane_id in matched):
+            track = self._tracks[matched[candidate.lane_id]]
+            if self._takes(track, candidate, propagated, source):
+                adopt[candidate.lane_id] = track.id
+            self._confirm(track, candidate, source)
+        confirmed = set(matched.values()) - set(adopt.values())
+        refound, added = self._admit(frame, admitted, boxes, adopt, source)
         return Merge(
             adopt,
-            tuple(retired),
+            retired,
             tuple(refound),
             tuple(added),
-            tuple(confirmed),
-            tuple(given_up),
-            held_back=len(unmatched) - len(admitted),
+            tuple(sorted(confirmed)),
+            given_up,
+            len(unmatched) - len(admitted),
             turned_away=len(admitted) - len(refound) - len(added),
         )
 
@@ -333,12 +328,14 @@ class TrackBook:
         }
 
     def _judge_unconfirmed(
-        self, confirmed: set[int], query_id: int | None, limit: int | None
-    ) -> tuple[list[int], list[int], int]:
-        """Count misses, unless `limit` is None; return whom an older query alone named, who has
-        had so many misses, and how many visible tracks of the same query stand unconfirmed."""
-        if query_id is None:
-            return [], [], 0
+        self, confirmed: set[int], query_id: int, limit: int | None, rivals: bool
+    ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Count misses, unless `limit` is None. Whoever has so many ends where there are rivals,
+        and is lost where not; what an older query alone named ends.
+
+        Returns:
+            Ids ended, ids lost, and how many visible tracks of the query stand unconfirmed.
+        """
         outdated: list[int] = []
         doubted: list[int] = []
         standing = 0
@@ -355,7 +352,10 @@ class TrackBook:
                     doubted.append(track.id)
                 else:
                     standing += 1
-        return outdated, doubted, standing
+        ended, lost = (outdated + doubted, []) if rivals else (outdated, doubted)
+        self.remove(ended)
+        self._lose(lost)
+        return tuple(ended), tuple(lost), standing
 
     def _lose(self, ids: Iterable[int]) -> None:
         for track_id in ids:
@@ -363,15 +363,14 @@ class TrackBook:
             track.box, track.state = None, TrackState.LOST
             track.evidence = replace(track.evidence, carried=0.0)
 
-    def _confirm(
-        self, track: Track, candidate: Candidate, query_id: int | None, grounded_frame: int
-    ) -> None:
+    def _confirm(self, track: Track, candidate: Candidate, source: _Source) -> None:
+        query_id = source.query_id
         label, told = candidate.label, candidate.evidence.words
         words = renewed(track.words, told) if track.query_id == query_id else told
         track.words = max(words, track.words) if track.held else words
         track.misses = 0
         track.evidence = replace(track.evidence, words=track.words)
-        track.grounded_frame = max(track.grounded_frame, grounded_frame)
+        track.grounded_frame = max(track.grounded_frame, source.grounded_frame)
         if label and (query_id is None or not track.held):
             track.label = label
         track.held = track.held or query_id is None
@@ -383,17 +382,16 @@ class TrackBook:
         track: Track,
         candidate: Candidate,
         propagated: Propagated,
-        query_id: int | None,
-        now_ns: int,
+        source: _Source,
     ) -> bool:
         """Whether a fresh cut takes the place of a track's own mask; notes what it says of that.
         What a hand points at does."""
         own, fresh = track.evidence, candidate.evidence
         overlap = iou(candidate.mask, propagated.labels == track.id)
-        age_s = (now_ns - track.cut_ns) / 1e9
+        age_s = (source.now_ns - track.cut_ns) / 1e9
         if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
             takes, cut = False, max(own.cut, fresh.cut)
-        elif query_id is None or belief(fresh) + self._config.fresh_margin >= faded(
+        elif source.query_id is None or belief(fresh) + self._config.fresh_margin >= faded(
             track.score, age_s, self._config.halves_in_s
         ):
             takes, cut = True, fresh.cut
@@ -401,7 +399,7 @@ class TrackBook:
             track.evidence = replace(own, cut=renewed(own.cut, min(own.cut, overlap)))
             return False
         track.drift = renewed(track.drift, drift_seen(overlap, age_s))
-        track.evidence, track.cut_ns = replace(own, cut=cut), now_ns
+        track.evidence, track.cut_ns = replace(own, cut=cut), source.now_ns
         return takes
 
     def _admit(
@@ -410,10 +408,7 @@ class TrackBook:
         admitted: Sequence[Candidate],
         boxes: Mapping[int, Box | None],
         adopt: dict[int, int],
-        *,
-        query_id: int | None,
-        grounded_frame: int,
-        now_ns: int,
+        source: _Source,
     ) -> tuple[list[int], list[int]]:
         """Give each admitted candidate a lost track's id or a new one, noting it in `adopt`."""
         refound: list[int] = []
@@ -421,18 +416,25 @@ class TrackBook:
         for candidate in admitted:
             box = boxes[candidate.lane_id]
             look = None if box is None else signature(frame.image, candidate.mask, box)
-            track = self._find_lost(look, set(adopt.values()), now_ns)
+            track = self._find_lost(look, set(adopt.values()), source.now_ns)
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, candidate, query_id, grounded_frame)
+                self._confirm(track, candidate, source)
             elif self._full:
                 continue
             else:
-                track = Track(self._new_id(), query_id, candidate.label, grounded_frame, look=look)
-                track.held = query_id is None
+                track = Track(
+                    self._new_id(),
+                    source.query_id,
+                    candidate.label,
+                    source.grounded_frame,
+                    look=look,
+                )
+                track.held = source.query_id is None
                 self._tracks[track.id] = track
                 added.append(track.id)
-            track.box, track.evidence, track.cut_ns = box, candidate.evidence, now_ns
+            track.box, track.evidence = box, candidate.evidence
+            track.cut_ns, track.drift = source.now_ns, 0.0
             track.words = candidate.evidence.words
             track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
