@@ -466,6 +466,9 @@ class TracksConfig(Section):
     least_cut: Fraction = Field(
         0.3, description="A keyframe's mask that fits less leaves a track uncertain."
     )
+    least_belief: Fraction = Field(
+        0.55, description="All three together (words, cut, carried) below this leave it uncertain."
+    )
     min_area_fraction: Fraction = Field(0.0001, description="Smaller masks count as not seen.")
     match_iou: Fraction = Field(0.3, description="A grounded mask that overlaps so far refreshes.")
     fresh_margin: Fraction = Field(

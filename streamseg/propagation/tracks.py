@@ -287,7 +287,7 @@ class TrackBook:
         return float(min(score, max(shown, self._config.lost_score)))
 
     def _judge(self, track: Track) -> TrackState:
-        """`tracking` takes all three witnesses; one that fails makes a mask uncertain."""
+        """`tracking` takes each of three witnesses, and all together; else a mask is uncertain."""
         held = track.evidence
         if track.box is None or held.carried < self._config.lost_score:
             return TrackState.LOST
@@ -295,6 +295,7 @@ class TrackBook:
             held.carried >= self._config.uncertain_score,
             held.words >= self._config.least_words,
             held.cut >= self._config.least_cut,
+            track.score >= self._config.least_belief,
             not self._outdated(track),
         )
         return TrackState.TRACKING if all(witnesses) else TrackState.UNCERTAIN

@@ -90,14 +90,17 @@ def test_states_follow_the_score() -> None:
 @pytest.mark.parametrize(
     ("evidence", "state"),
     [
-        (Evidence(0.75, 0.4, 1.0), TrackState.TRACKING),
+        (Evidence(0.75, 0.7, 1.0), TrackState.TRACKING),
+        (Evidence(0.75, 0.6, 0.75), TrackState.UNCERTAIN),
         (Evidence(0.65, 1.0, 1.0), TrackState.UNCERTAIN),
         (Evidence(1.0, 0.25, 1.0), TrackState.UNCERTAIN),
         (Evidence(1.0, 1.0, 0.45), TrackState.UNCERTAIN),
         (Evidence(0.65, 0.25, 0.15), TrackState.LOST),
     ],
 )
-def test_each_witness_alone_makes_a_track_uncertain(evidence: Evidence, state: TrackState) -> None:
+def test_each_witness_alone_and_all_together_make_a_track_uncertain(
+    evidence: Evidence, state: TrackState
+) -> None:
     world = World()
     world.answer(LEFT, evidence=evidence)
     assert world.states() == {1: state}
