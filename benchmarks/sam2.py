@@ -28,7 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from streamseg.benchmarks import machine
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
+from streamseg.engines.onnx_session import OnnxRuntimeOptions
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.torch import TorchEngine, TorchOptions
 from streamseg.export.onnx import to_model
 from streamseg.export.part import Part

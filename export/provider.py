@@ -22,7 +22,8 @@ from streamseg.engines.manifest import (
     weights_sha256,
     with_file,
 )
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions, require
+from streamseg.engines.onnx_session import OnnxRuntimeOptions, require
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.packing import can_pack
 from streamseg.engines.tensorrt import Family, TensorRtEngine, gpu_target, load_library
 from streamseg.engines.torch import TorchEngine, TorchOptions

@@ -383,12 +383,15 @@ def list_models(debug: Debug = False) -> None:
 
 @models.command("fetch")
 def fetch_model(name: ModelName, debug: Debug = False) -> None:
-    """Fetch a model's files, resuming where an earlier try broke off."""
+    """Fetch a model's files, resuming where an earlier try broke off; all of a config's, by its
+    name ("everyday")."""
     from streamseg import weights
 
-    with _fetch_progress(_console()) as progress:
-        folder = weights.fetch(name, progress)
-    typer.echo(f"{name} is here" if str(folder) == name else f"{name} is in {folder}")
+    for member in weights.members(name):
+        with _fetch_progress(_console()) as progress:
+            folder = weights.fetch(member, progress)
+        here = str(folder) == member
+        typer.echo(f"{member} is here" if here else f"{member} is in {folder}")
 
 
 @models.command("verify")
@@ -396,9 +399,10 @@ def verify_model(name: ModelName, debug: Debug = False) -> None:
     """Check a model's files: checksums where known, and the shape of every tensor."""
     from streamseg import weights
 
-    for file, checksum in weights.verify(name).items():
-        typer.echo(f"{checksum}  {file}")
-    typer.echo(f"{name} is whole")
+    for member in weights.members(name):
+        for file, checksum in weights.verify(member).items():
+            typer.echo(f"{checksum}  {file}")
+        typer.echo(f"{member} is whole")
 
 
 def _print(text: str) -> None:

@@ -86,7 +86,8 @@ def _answer(grounding: Mapping[str, Any]) -> str:
     if grounding.get("error"):
         return f"no answer ({printable(str(grounding['error']))})"
     targets = grounding.get("targets", [])
-    found = "nothing matches" if not targets else f"{len(targets)} found"
+    nothing = "cannot tell" if grounding.get("cannot_tell") else "nothing matches"
+    found = f"{len(targets)} found" if targets else nothing
     labels = sorted({printable(target["label"]) for target in targets if target.get("label")})
     if labels:
         found += f" ({', '.join(labels)})"

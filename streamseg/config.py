@@ -22,6 +22,7 @@ from streamseg.config_bounds import (
     Seconds,
     Section,
     Share,
+    Threads,
     Whole,
     Words,
 )
@@ -92,6 +93,11 @@ class TriggerConfig(Section):
     )
     search_retry_cap_s: Seconds = 4.0
     refresh_s: Seconds = Field(8.0, description="A grounding older than this is refreshed.")
+    doubt_refresh_s: Seconds = Field(
+        1.0,
+        description="The same where a track is believed at 0.5 or less, growing to refresh_s "
+        "at 0.9.",
+    )
     lost_after_s: Seconds = Field(0.2, description="A track must be lost this long to ask for it.")
     drift_score: Fraction = Field(0.35, description="Below this a track drifts ...")
     drift_recovered: Fraction = Field(0.55, description="... until it is back above this.")
@@ -118,10 +124,29 @@ class SamplerConfig(Section):
     )
 
 
+class ObjectsConfig(Section):
+    """A detector of everyday things, for the reasoner that knows them by name."""
+
+    detector: Words = Field(
+        "d-fine-nano",
+        description="A name of `streamseg models`, the path of an ONNX file, or of a folder of "
+        "transformers.",
+    )
+    layout: Words = Field(
+        "auto", description="How an ONNX file is read: a known layout, or a YAML file's path."
+    )
+    threshold: Annotated[Real, Field(ge=0.01, le=0.99)] | None = Field(
+        None, description="Score from which the detector counts as seeing; none: the layout's."
+    )
+    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
+
+
 class ReasoningConfig(Section):
     """Who answers, and how long it may take."""
 
-    backend: Literal["attribute"] = "attribute"
+    backend: Literal["attribute", "objects"] = "attribute"
+    objects: ObjectsConfig = ObjectsConfig()
     deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
     delay_s: Seconds = Field(0.0, description="Added to every answer, to try a slow reasoner.")
     max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
@@ -162,11 +187,26 @@ class Sam2Config(NetworkSection):
     )
 
 
+class SalientConfig(Section):
+    """A small salient-object network on the crop around a box, held against GrabCut."""
+
+    network: Words = Field(
+        "u2netp", description="A name of `streamseg models`, or the path of an ONNX file."
+    )
+    margin: Annotated[Real, Field(ge=0.0, le=2.0)] = Field(
+        0.3, description="Crop margin on each side, in sides of the box."
+    )
+    threshold: Fraction = Field(0.5, description="Of the network's map, from which it is object.")
+    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
+
+
 class SegmentationConfig(Section):
     """Prompts to masks on a keyframe."""
 
-    backend: Literal["grabcut", "sam2"] = "grabcut"
+    backend: Literal["grabcut", "salient", "sam2"] = "grabcut"
     grabcut: GrabCutConfig = GrabCutConfig()
+    salient: SalientConfig = SalientConfig()
     sam2: Sam2Config = Sam2Config()
 
 
@@ -273,8 +313,23 @@ class TracksConfig(Section):
 
     uncertain_score: Fraction = Field(0.5, description="Below this a track is uncertain.")
     lost_score: Fraction = Field(0.2, description="Below this a track is lost.")
+    least_words: Fraction = Field(
+        0.7, description="An answer that fits the words less leaves a track uncertain."
+    )
+    least_cut: Fraction = Field(
+        0.3, description="A keyframe's mask that fits less leaves a track uncertain."
+    )
+    least_belief: Fraction = Field(
+        0.55, description="All three together (words, cut, carried) below this leave it uncertain."
+    )
     min_area_fraction: Fraction = Field(0.0001, description="Smaller masks count as not seen.")
     match_iou: Fraction = Field(0.3, description="A grounded mask that overlaps so far refreshes.")
+    fresh_margin: Fraction = Field(
+        0.05, description="A fresh cut takes a mask's place though believed less by this."
+    )
+    halves_in_s: Seconds = Field(
+        4.0, description="In this time a carried mask loses half of its worth against a fresh cut."
+    )
     refind_similarity: Fraction = Field(
         0.5, description="Likeness from which a new object is a lost one come back."
     )

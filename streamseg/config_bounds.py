@@ -20,6 +20,7 @@ Score = Annotated[Real, Field(ge=1.0, le=10.0)]
 Rate = Annotated[Real, Field(ge=0.01, le=1000.0)]
 Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Threads = Annotated[Whole, Field(ge=0, le=1024)]
 Few = Annotated[Whole, Field(ge=1, le=1024)]
 """Of what is held in memory for each: objects, frames that wait, points."""
 Pixels = Annotated[Whole, Field(ge=1, le=16_384)]

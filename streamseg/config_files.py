@@ -40,15 +40,24 @@ def read_yaml(name_or_path: str) -> dict[str, Any]:
         text = (resources.files("streamseg.configs") / f"{name_or_path}.yaml").read_text("utf-8")
     else:
         text = _read_file(name_or_path)
+    return parse_yaml(text, name_or_path)
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """The mapping that a YAML text holds.
+
+    Raises:
+        ConfigError: It is not YAML, holds no mapping, or is too much.
+    """
     try:
         values = read_plain(text)
     except YamlTextError as error:
-        raise ConfigError(f"{legible(name_or_path)} is not valid YAML: {error}") from None
+        raise ConfigError(f"{legible(name)} is not valid YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{legible(name_or_path)}: expected a mapping at the top, got {type(values).__name__}"
+            f"{legible(name)}: expected a mapping at the top, got {type(values).__name__}"
         )
     return values
 

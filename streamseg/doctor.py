@@ -216,7 +216,7 @@ def _onnxruntime(provider: str) -> Callable[[], Report]:
             return _missing("torch", "neural")
         import onnxruntime
 
-        from streamseg.engines.onnxruntime import available_providers
+        from streamseg.engines.onnx_session import available_providers
 
         there = available_providers()
         detail = f"onnxruntime {onnxruntime.__version__} has {', '.join(there)}"

@@ -327,16 +327,17 @@ class Run:
             propagated,
             query_id=job.query_id,
             grounded_frame=job.frame.index,
+            now_ns=self._clock.now_ns(),
             strict=job.reason is TriggerReason.SCENE_CUT,
+            cannot_tell=job.grounding.cannot_tell,
         )
-        self._propagator.remove(merge.retired)
+        self._propagator.remove(merge.gone)
         if merge.adopt and job.lane is not None:
             if self._position != frame.index:  # with no object to carry it was left behind
                 self._step(frame)
             propagated = self._propagator.adopt(job.lane, merge.adopt)
         else:
-            propagated = without(propagated, merge.retired)
-        self._tracks.grounded_ns = self._clock.now_ns()
+            propagated = without(propagated, merge.gone)
         self._report(job, frame, merge)
         return propagated
 
@@ -344,12 +345,10 @@ class Run:
         """Count and tell what an answer changed."""
         self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
         self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
-        for name in ("refound", "added", "retired", "confirmed"):
-            ids = getattr(merge, name)
-            if ids:
+        for name in ("refound", "added", "retired", "given_up", "confirmed"):
+            if ids := getattr(merge, name):
                 self._telemetry.count(f"tracks {name}", len(ids))
-                listed = ", ".join(str(track_id) for track_id in ids)
-                self._tell(f"track_{name}", f"{name}: {listed}", frame)
+                self._tell(f"track_{name}", f"{name}: {', '.join(map(str, ids))}", frame)
         if merge.held_back:
             self._telemetry.count("objects held back", merge.held_back)
         if merge.turned_away:

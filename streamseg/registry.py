@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["sam2", "xmem"]
+Kind = Literal["sam2", "xmem", "detector", "cutter"]
 
 SAM2_FILES = ("config.json", "model.safetensors")
 BUILT_IN = "built in"
@@ -23,6 +23,8 @@ class Model:
     files: tuple[str, ...]
     about_mb: int
     licence: str
+    sha256: tuple[str, ...] = ()
+    """Of `files`, where they never change at their home."""
 
 
 def _sam2(name: str, about_mb: int) -> Model:
@@ -44,7 +46,27 @@ MODELS = {
         _xmem("xmem", "XMem.pth"),
         _xmem("xmem-s012", "XMem-s012.pth"),
         Model("xmem-nano", "xmem", SHIPPED, ("xmem-nano.safetensors",), 5, "Apache-2.0; our own"),
+        Model(
+            "d-fine-nano",
+            "detector",
+            "ustc-community/dfine-nano-coco",
+            ("config.json", "preprocessor_config.json", "model.safetensors"),
+            15,
+            "Apache-2.0 (D-FINE); trained on COCO",
+        ),
+        Model(
+            "u2netp",
+            "cutter",
+            "https://github.com/danielgatis/rembg/releases/download/v0.0.0",
+            ("u2netp.onnx",),
+            5,
+            "Apache-2.0 (U²-Net)",
+            ("309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",),
+        ),
         Model("selftest-sam2", "sam2", BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
         Model("selftest-xmem", "xmem", BUILT_IN, (), 0, "Apache-2.0; random, means nothing"),
     )
 }
+
+BUNDLES = {"everyday": ("d-fine-nano", "u2netp")}
+"""Names of configs whose models are fetched together."""

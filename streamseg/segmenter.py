@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from streamseg import config as configs
-from streamseg import propagation, segmentation
+from streamseg import propagation, reasoning, segmentation
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
 from streamseg.endings import Ending
@@ -43,6 +43,7 @@ class StreamSegmenter:
             MissingDependencyError: A package that the config needs is not installed.
         """
         self.config = config
+        reasoning.prepare(config.reasoning)
         self._segmenter = segmentation.build(config.segmentation)
         self._propagator = propagation.build(config.propagation)
         self._inbox = Inbox()

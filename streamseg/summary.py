@@ -65,6 +65,17 @@ def _told(grounding: Grounding) -> dict[str, Any]:
         "seconds": round(grounding.seconds, 4),
         "tokens": grounding.tokens,
         "reasoning": grounding.reasoning,
+        "understood": round(grounding.understood, 3),
+        "cannot_tell": grounding.cannot_tell,
+        "words": [
+            {
+                "text": word.text,
+                "use": word.use.value,
+                "taken_as": word.taken_as,
+                "known_to": word.known_to,
+            }
+            for word in grounding.words
+        ],
         "targets": [
             {
                 "label": target.label,

@@ -16,8 +16,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from streamseg.errors import (
 from streamseg.json_file import JsonFileError, read_json
 from streamseg.masking import legible, mask
 from streamseg.paths import trouble_with_path
-from streamseg.registry import BUILT_IN, MODELS, SAM2_FILES, SHIPPED, Kind, Model
+from streamseg.registry import BUILT_IN, BUNDLES, MODELS, SAM2_FILES, SHIPPED, Kind, Model
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ class ModelInfo:
 
     Attributes:
         name: What a config's `checkpoint` calls it.
-        kind: "sam2" or "xmem".
+        kind: "sam2", "xmem", "detector" or "cutter".
         where: Its folder when present, else where it would be fetched from; "built in".
         present: Ready without a network.
         nbytes: On disk when present, else about what a fetch would bring.
@@ -93,6 +93,11 @@ def cache_dir() -> Path:
 def list_models() -> list[ModelInfo]:
     """Every model of the registry; reads no weights and needs no network."""
     return [_info(model) for model in MODELS.values()]
+
+
+def members(name: str) -> tuple[str, ...]:
+    """The models that a name stands for: several for a bundle, else itself."""
+    return BUNDLES.get(name, (name,))
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -148,8 +153,28 @@ def verify(name: str) -> dict[str, str]:
     folder = _folder(model)
     if folder is None:
         raise CheckpointError(_how_to_place(model))
+    remedy = f"delete it and run streamseg models fetch {model.name}"
+    if model.kind in ("detector", "cutter"):
+        return _verified_sums([folder / file for file in model.files], remedy, _pinned(model))
     place = folder / model.files[0] if model.kind == "xmem" else folder
-    return _verify(place, f"delete it and run streamseg models fetch {model.name}")
+    return _verify(place, remedy)
+
+
+def locate(name_or_path: str, kind: Kind) -> Path:
+    """The folder or the one file of a model that others load, fetched if need be.
+
+    Args:
+        name_or_path: Of `list_models`, or a path.
+
+    Raises:
+        CheckpointError: It is not here and cannot be fetched, or is of another kind.
+    """
+    place = _resolve(name_or_path, kind)
+    if not place.exists():
+        _existing(place)
+    if place.is_dir() and name_or_path in MODELS and len(MODELS[name_or_path].files) == 1:
+        return place / MODELS[name_or_path].files[0]
+    return place
 
 
 def load_sam2(name_or_path: str, device: str = "auto") -> Sam2Model:
@@ -356,9 +381,16 @@ def _fetch_file(model: Model, file: str, folder: Path, progress: Progress | None
         source = download.hub_file(model.home, file)
     else:
         source = download.plain_file(f"{model.home}/{file}")
+    if pinned := _pinned(model).get(file):
+        source = replace(source, sha256=pinned)
     sha256 = download.fetch_file(source, folder / file, progress)
     record = {**_read_record(folder), file: {"sha256": sha256, "source": mask(source.url)}}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _pinned(model: Model) -> dict[str, str]:
+    """SHA-256 by file name, of those that never change at their home."""
+    return dict(zip(model.files, model.sha256, strict=False))
 
 
 def _read_record(folder: Path) -> dict[str, Mapping[str, object]]:
@@ -395,13 +427,21 @@ def _verify(place: Path, remedy: str) -> dict[str, str]:
     files = [place / file for file in SAM2_FILES] if place.is_dir() else [place]
     if absent := [file for file in files if not file.is_file()]:
         raise CheckpointError(f"no file {absent[0]}: give a folder with {' and '.join(SAM2_FILES)}")
-    recorded = _recorded(files[0].parent)
+    sums = _verified_sums(files, remedy)
+    _check_layout(place)
+    return sums
+
+
+def _verified_sums(
+    files: Sequence[Path], remedy: str, pinned: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """SHA-256 by name of files in one folder, held against what is pinned or was recorded."""
+    recorded = _recorded(files[0].parent) | dict(pinned or {})
     sums = {file.name: _sha256(file) for file in files}
     for file in files:
         expected, found = recorded.get(file.name, sums[file.name]), sums[file.name]
         if expected != found:
             raise CheckpointError(f"{file}: expected SHA-256 {expected}, got {found}: {remedy}")
-    _check_layout(place)
     return sums
 
 

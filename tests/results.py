@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from streamseg.types import (
+    CERTAIN,
+    Evidence,
     Frame,
     FrameResult,
     MaskSet,
@@ -29,6 +31,8 @@ def make_result(
     trigger: TriggerReason | None = None,
     absent: tuple[int, ...] = (),
     query: str = "the mug",
+    doubt: str = "",
+    evidence: Evidence = CERTAIN,
 ) -> FrameResult:
     """A result of `size` (width, height) with a rectangle (x0, y0, x1, y1) per id."""
     width, height = size
@@ -38,7 +42,7 @@ def make_result(
     tracks = []
     for track_id, (x0, y0, x1, y1) in (rectangles or {}).items():
         labels[y0:y1, x0:x1] = track_id
-        tracks.append(TrackView(track_id, 0.93, state, (x0, y0, x1, y1), "mug"))
+        tracks.append(TrackView(track_id, 0.93, state, (x0, y0, x1, y1), "mug", evidence))
     tracks += [TrackView(track_id, 0.05, TrackState.LOST, None) for track_id in absent]
     pts_ns = round((index / FPS if pts_s is None else pts_s) * 1e9)
     return FrameResult(
@@ -51,4 +55,5 @@ def make_result(
         difficulty=2.4,
         trigger=trigger,
         timings_ms={"propagate": 9.1234, "latency": 12.3},
+        doubt=doubt,
     )

@@ -25,6 +25,10 @@ COMMON = {
     *("masking", "paths"),
 }
 STAGE_EXTRAS = {
+    "reasoning.detection": {"weights"},
+    "reasoning.detection.layout": {"config_files"},
+    "reasoning.detection.pretrained": {"json_file"},
+    "segmentation.salient": {"weights"},
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},
     "propagation.neural": {"weights"},

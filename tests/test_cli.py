@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 from command_line import Call, caller
+from hub_server import Hub
 
 from streamseg import synthetic
 from streamseg.cli_report import report
@@ -210,6 +212,33 @@ def test_a_file_by_path_is_here_and_is_verified(streamseg: Call, tmp_path: Path)
     assert streamseg("models", "fetch", str(path)) == (0, f"{path} is here\n", "")
     expected = f"{checksum}  XMem.pth\n{path} is whole\n"
     assert streamseg("models", "verify", str(path)) == (0, expected, "")
+
+
+def test_a_configs_models_are_fetched_and_verified_together(
+    streamseg: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from streamseg import weights
+
+    cutter, home = b"a cutter", "/ustc-community/dfine-nano-coco"
+    files = [*weights._MODELS["d-fine-nano"].files]
+    with Hub({"/v0/u2netp.onnx": cutter} | {f"{home}/{file}": b"{}" for file in files}) as server:
+        pinned = (hashlib.sha256(cutter).hexdigest(),)
+        row = replace(weights._MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
+        monkeypatch.setitem(weights._MODELS, "u2netp", row)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
+        code, out, _ = streamseg("models", "fetch", "everyday")
+    assert code == 0
+    assert out.splitlines() == [
+        f"{name} is in {tmp_path / 'cache' / name}" for name in ("d-fine-nano", "u2netp")
+    ]
+    code, out, _ = streamseg("models", "verify", "everyday")
+    assert code == 0
+    assert [line for line in out.splitlines() if "whole" in line] == [
+        "d-fine-nano is whole",
+        "u2netp is whole",
+    ]
 
 
 def test_a_model_that_is_not_here_says_what_to_put_where(

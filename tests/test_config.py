@@ -16,6 +16,7 @@ from streamseg.errors import ConfigError
 
 SHIPPED = [
     "classical",
+    "everyday",
     "sam2.1-base-plus",
     "sam2.1-large",
     "sam2.1-small",
@@ -39,6 +40,15 @@ def test_every_shipped_config_loads_under_its_own_name(name: str) -> None:
 def test_classical_is_the_defaults() -> None:
     loaded = config.load("classical")
     assert loaded.model_copy(update={"description": ""}) == config.Config()
+
+
+def test_everyday_sees_with_a_detector_and_cuts_with_two_cutters() -> None:
+    loaded = config.load("everyday")
+    assert loaded.reasoning.backend == "objects"
+    assert loaded.reasoning.objects.detector == "d-fine-nano"
+    assert loaded.segmentation.backend == "salient"
+    assert loaded.segmentation.salient.network == "u2netp"
+    assert loaded.trigger.refresh_s < config.load("classical").trigger.refresh_s
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "base-plus", "large"])

@@ -42,8 +42,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def expected_files() -> set[str]:
-    """Every Python file and config of the tree, under the name it has once installed."""
-    found = {path.relative_to(ROOT).as_posix() for path in (ROOT / "streamseg").rglob("*.py")}
+    """Every Python file and description of the tree, under the name it has once installed."""
+    own = [*(ROOT / "streamseg").rglob("*.py"), *(ROOT / "streamseg").rglob("*.yaml")]
+    found = {path.relative_to(ROOT).as_posix() for path in own}
     for folder in TOP_FOLDERS:
         files = [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.yaml")]
         found |= {f"streamseg/{path.relative_to(ROOT).as_posix()}" for path in files}

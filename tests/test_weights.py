@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +38,8 @@ NAMES = [
     "xmem",
     "xmem-s012",
     "xmem-nano",
+    "d-fine-nano",
+    "u2netp",
     "selftest-sam2",
     "selftest-xmem",
 ]
@@ -89,7 +93,11 @@ def info(name: str) -> weights.ModelInfo:
 def test_the_list_needs_no_network_and_no_cache(cache: Path) -> None:
     models = weights.list_models()
     assert [model.name for model in models] == NAMES
-    assert [model.name for model in models if model.present] == NAMES[-3:]
+    assert {model.name for model in models if model.present} == {
+        "xmem-nano",
+        "selftest-sam2",
+        "selftest-xmem",
+    }
     assert all(model.licence for model in models)
     assert not cache.exists()
     assert info("sam2.1-hiera-tiny").where.endswith("facebook/sam2.1-hiera-tiny")
@@ -249,6 +257,84 @@ def test_xmem_is_fetched_from_its_release(tmp_path: Path, monkeypatch) -> None:
     weights.verify("xmem")
 
 
+CUTTER = b"a cutter's bytes"
+DETECTOR = {
+    f"/ustc-community/dfine-nano-coco/{file}": file.encode() * 9
+    for file in ("config.json", "preprocessor_config.json", "model.safetensors")
+}
+
+
+@pytest.fixture
+def everyday(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A server of what the everyday config wants, whose cutter has the sum that is pinned."""
+    with Hub({**DETECTOR, "/v0/u2netp.onnx": CUTTER}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        pinned = (hashlib.sha256(CUTTER).hexdigest(),)
+        row = replace(weights._MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
+        monkeypatch.setitem(weights._MODELS, "u2netp", row)
+        yield server
+
+
+def test_a_bundle_names_all_that_a_config_needs(everyday: Hub, cache: Path) -> None:
+    assert weights.members("xmem") == ("xmem",)
+    for name in weights.members("everyday"):
+        weights.fetch(name)
+    assert (cache / "u2netp" / "u2netp.onnx").read_bytes() == CUTTER
+    assert (cache / "d-fine-nano" / "model.safetensors").is_file()
+    assert set(weights.verify("u2netp")) == {"u2netp.onnx"}
+    assert set(weights.verify("d-fine-nano")) == {path.rpartition("/")[2] for path in DETECTOR}
+
+
+def test_what_is_pinned_is_held_against_what_comes(everyday: Hub, cache: Path) -> None:
+    everyday.files["/v0/u2netp.onnx"] = CUTTER[::-1]
+    with pytest.raises(CheckpointError, match=r"u2netp\.onnx: expected SHA-256 .*, got .*"):
+        weights.fetch("u2netp")
+    assert not (cache / "u2netp" / "u2netp.onnx").exists()
+
+
+def test_what_is_pinned_is_held_against_what_was_put_there(everyday: Hub, cache: Path) -> None:
+    (cache / "u2netp").mkdir(parents=True)
+    (cache / "u2netp" / "u2netp.onnx").write_bytes(b"another")
+    with pytest.raises(CheckpointError, match=r"expected SHA-256 .*: delete it and run"):
+        weights.verify("u2netp")
+
+
+def test_a_detectors_file_that_was_changed_is_told(everyday: Hub, cache: Path) -> None:
+    weights.fetch("d-fine-nano")
+    (cache / "d-fine-nano" / "config.json").write_bytes(b"{}")
+    with pytest.raises(CheckpointError, match=r"config\.json: expected SHA-256"):
+        weights.verify("d-fine-nano")
+
+
+def test_each_pin_is_a_sum_of_a_file_that_is_fetched() -> None:
+    for row in weights._MODELS.values():
+        assert len(row.sha256) in (0, len(row.files)), row.name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in row.sha256), row.name
+    assert weights._MODELS["u2netp"].sha256
+
+
+def test_a_model_is_located_as_its_one_file_or_its_folder(everyday: Hub, cache: Path) -> None:
+    assert weights.locate("u2netp", "cutter") == cache / "u2netp" / "u2netp.onnx"
+    assert weights.locate("d-fine-nano", "detector") == cache / "d-fine-nano"
+    own = cache / "own.onnx"
+    own.write_bytes(b"")
+    assert weights.locate(str(own), "detector") == own
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("u2netp", "u2netp is of kind cutter, expected detector"),
+        ("./none.onnx", r"nothing is at .*none\.onnx"),
+        ("d-fine-nan", "did you mean 'd-fine-nano'"),
+        ("d-fine-nano", r"config\.json and preprocessor_config\.json and model\.safetensors"),
+    ],
+)
+def test_what_cannot_be_located_is_told(name: str, said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        weights.locate(name, "detector")
+
+
 def test_xmem_keys_that_do_not_fit_are_named(xmem_file: Path) -> None:
     state = selftest_xmem(seed=5).state_dict()
     del state["decoder.pred.bias"]
@@ -378,7 +464,7 @@ def test_a_missing_package_names_its_extra(package: str) -> None:
         f"import sys; sys.modules[{package!r}] = None\n"
         "from streamseg import weights\n"
         "from streamseg.errors import MissingDependencyError\n"
-        "assert len(weights.list_models()) == 9\n"
+        f"assert len(weights.list_models()) == {len(NAMES)}\n"
         "try:\n"
         "    weights.load_sam2('selftest-sam2', 'cpu')\n"
         "except MissingDependencyError as error:\n"

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from streamseg.engines import TensorSpec, check_inputs
-from streamseg.errors import EngineError, MissingDependencyError
-
-Provider = Literal["cpu", "cuda", "tensorrt"]
-
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-_DTYPES = {
-    "tensor(float)": ("float32", 1),
-    "tensor(int32)": ("int32", 6),
-    "tensor(int64)": ("int64", 7),
-    "tensor(bool)": ("bool", 9),
-    "tensor(float16)": ("float16", 10),
-    "tensor(bfloat16)": ("bfloat16", 16),
-}
-"""ONNX's name of a type: ours, and its number in ONNX (TensorProto.DataType)."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxRuntimeOptions:
-    """How ONNX Runtime runs a part.
-
-    Attributes:
-        providers: In order of preference; every one must be there.
-        threads: Within an operator, on the CPU; 0: as many as there are cores.
-        device_id: Of the GPU.
-        cache: Where the TensorRT provider keeps what it timed; None: it times anew. Its engines
-            are not kept: they are executable code, which it would load without asking us.
-    """
-
-    providers: tuple[Provider, ...] = ("cpu",)
-    threads: int = 0
-    device_id: int = 0
-    cache: Path | None = None
+from streamseg.engines.onnx_session import (
+    ONNX_TYPES,
+    OnnxRuntimeOptions,
+    one_line,
+    open_session,
+    spec_of,
+)
+from streamseg.errors import EngineError
 
 
 class OnnxRuntimeEngine:
@@ -68,12 +38,12 @@ class OnnxRuntimeEngine:
     ) -> None:
         self.part = part
         self._options = options or OnnxRuntimeOptions()
-        self._session = _session(part, source, self._options)
-        self.inputs = tuple(_spec(part, node) for node in self._session.get_inputs())
-        self.outputs = tuple(_spec(part, node) for node in self._session.get_outputs())
+        self._session = open_session(part, source, self._options)
+        self.inputs = tuple(spec_of(part, node) for node in self._session.get_inputs())
+        self.outputs = tuple(spec_of(part, node) for node in self._session.get_outputs())
         on_gpu = self._options.providers[0] != "cpu"
         self._device = torch.device("cuda", self._options.device_id) if on_gpu else _CPU
-        self._numbers = dict(_DTYPES.values())
+        self._numbers = dict(ONNX_TYPES.values())
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +70,7 @@ class OnnxRuntimeEngine:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:
-            raise EngineError(f"{self.part}: ONNX Runtime failed: {_line(error)}") from error
+            raise EngineError(f"{self.part}: ONNX Runtime failed: {one_line(error)}") from error
         return outputs
 
     def _place(self, spec: TensorSpec, tensor: Tensor) -> tuple[Any, ...]:
@@ -115,86 +85,3 @@ class OnnxRuntimeEngine:
 
 
 _CPU = torch.device("cpu")
-
-
-def available_providers() -> tuple[Provider, ...]:
-    """Those that the installed ONNX Runtime brings.
-
-    Raises:
-        MissingDependencyError: onnxruntime is not installed.
-    """
-    there = _import().get_available_providers()
-    return tuple(ours for ours, theirs in _PROVIDERS.items() if theirs in there)  # type: ignore[misc]
-
-
-def require(providers: Sequence[Provider], part: str = "its engines") -> None:
-    """Raise where a provider is missing.
-
-    Raises:
-        EngineError: This ONNX Runtime does not bring it; says who does.
-        MissingDependencyError: onnxruntime is not installed.
-    """
-    there = available_providers()
-    for wanted in providers:
-        if wanted not in there:
-            raise EngineError(
-                f"{part}: expected ONNX Runtime's provider {wanted!r}, this one has "
-                f'{", ".join(there)}; pip install "streamseg[gpu]" brings cuda and tensorrt'
-            )
-
-
-def _import() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingDependencyError("onnxruntime", "export") from None
-    return onnxruntime
-
-
-def _session(part: str, source: Path | bytes, options: OnnxRuntimeOptions) -> Any:
-    runtime = _import()
-    require(options.providers, part)
-    settings = runtime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.intra_op_num_threads = options.threads or os.cpu_count() or 1
-    # Threads that wait busily between runs take the cores from what torch does in the meantime.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    content = str(source) if isinstance(source, Path) else source
-    try:
-        return runtime.InferenceSession(content, settings, providers=_chosen(options))
-    except Exception as error:
-        raise EngineError(
-            f"{part}: ONNX Runtime cannot load {source if isinstance(source, Path) else 'it'}: "
-            f"{_line(error)}"
-        ) from error
-
-
-def _chosen(options: OnnxRuntimeOptions) -> Sequence[tuple[str, dict[str, Any]]]:
-    """Providers with their settings; the CPU last, for operators that no other one has."""
-    chosen = []
-    for provider in dict.fromkeys((*options.providers, "cpu")):
-        settings: dict[str, Any] = {}
-        if provider != "cpu":
-            settings["device_id"] = options.device_id
-        if provider == "tensorrt" and options.cache is not None:
-            settings |= {
-                "trt_engine_cache_enable": False,
-                "trt_timing_cache_enable": True,
-                "trt_timing_cache_path": str(options.cache),
-            }
-        chosen.append((_PROVIDERS[provider], settings))
-    return chosen
-
-
-def _spec(part: str, node: Any) -> TensorSpec:
-    shape = tuple(node.shape)
-    if node.type not in _DTYPES or not all(isinstance(side, int) for side in shape):
-        raise EngineError(
-            f"{part}: expected static shapes, got {node.name!r} {node.type} {list(shape)}; "
-            "export it with `streamseg export`"
-        )
-    return TensorSpec(node.name, shape, _DTYPES[node.type][0])
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

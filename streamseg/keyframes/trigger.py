@@ -15,6 +15,9 @@ from streamseg.config import DifficultyConfig, TriggerConfig
 from streamseg.keyframes.difficulty import mode, token_budget
 from streamseg.types import GroundingMode, TriggerReason
 
+_DOUBTED, _SURE = 0.5, 0.9
+"""Scores of the worst track at which the next look comes soonest, and at its ordinary time."""
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerSignals:
@@ -212,10 +215,17 @@ class Trigger:
         if age_s is None or not signals.n_live:
             return None, f"{signals.n_live} tracked"
         # An answer that refreshed nothing leaves the age as it is: count from the asking too.
-        left_s = self._config.refresh_s - min(age_s, now_s - self._asked_s)
+        left_s = self._refresh_s(signals.worst_score) - min(age_s, now_s - self._asked_s)
         if left_s > 0:
             return None, f"{signals.n_live} tracked, refresh in {left_s:.1f} s"
         return TriggerReason.REFRESH, f"grounded {age_s:.1f} s ago"
+
+    def _refresh_s(self, worst_score: float) -> float:
+        """The less the worst track is believed, the sooner it is looked at again."""
+        config = self._config
+        soonest_s = min(config.doubt_refresh_s, config.refresh_s)
+        sure = (worst_score - _DOUBTED) / (_SURE - _DOUBTED)
+        return soonest_s + (config.refresh_s - soonest_s) * min(1.0, max(0.0, sure))
 
     def _hindrance(
         self, reason: TriggerReason, signals: TriggerSignals, now_s: float

@@ -17,8 +17,9 @@ from time import perf_counter
 
 from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
+from streamseg.propagation.belief import words_fit
 from streamseg.propagation.tracks import Candidate
-from streamseg.types import Frame, Grounding, Propagated, Segmented, Target, TriggerReason
+from streamseg.types import Evidence, Frame, Grounding, Propagated, Segmented, Target, TriggerReason
 
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
 FramesFrom = Callable[[int], list[Frame]]
@@ -42,6 +43,7 @@ class Job:
         position: The frame that the lane stands on.
         output: The lane's masks there.
         objects: Lane id to the target it was cut from.
+        cuts: Lane id to how well that was cut, in [0, 1].
         steps: Replay steps taken.
         error: What broke it, if anything did.
     """
@@ -54,6 +56,7 @@ class Job:
     position: Frame | None = None
     output: Propagated | None = None
     objects: dict[int, Target] = field(default_factory=dict)
+    cuts: dict[int, float] = field(default_factory=dict)
     steps: int = 0
     segment_s: float = 0.0
     replay_s: float = 0.0
@@ -64,10 +67,18 @@ class Job:
         if self.output is None:
             return []
         return [
-            Candidate(number, self.output.labels == number, score, target.label)
+            Candidate(
+                number,
+                self.output.labels == number,
+                target.label,
+                Evidence(self._words(target), self.cuts.get(number, 1.0), score),
+            )
             for number, target in self.objects.items()
             if (score := self.output.scores.get(number, 0.0)) >= least_score
         ]
+
+    def _words(self, target: Target) -> float:
+        return 1.0 if self.query_id is None else words_fit(self.grounding, target)
 
     def advance(self, frame: Frame) -> None:
         """Take the lane to `frame`."""
@@ -164,12 +175,13 @@ class CatchUp:
         cuts = self._segment(job.frame, job.grounding.targets)
         job.segment_s = perf_counter() - started
         pairs = zip(job.grounding.targets, cuts, strict=True)
-        found = [(target, cut.mask) for target, cut in pairs if cut.score > 0 and cut.mask.any()]
+        found = [(target, cut) for target, cut in pairs if cut.score > 0 and cut.mask.any()]
         if not found:
             return
         job.objects = {number: target for number, (target, _) in enumerate(found, start=1)}
+        job.cuts = {number: cut.score for number, (_, cut) in enumerate(found, start=1)}
         job.lane = self._spawn()
-        seeds = {number: mask for number, (_, mask) in enumerate(found, start=1)}
+        seeds = {number: cut.mask for number, (_, cut) in enumerate(found, start=1)}
         job.output = job.lane.step(job.frame, seeds)
         job.position = job.frame
 

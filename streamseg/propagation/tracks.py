@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
+from streamseg.propagation.belief import belief, drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
-from streamseg.types import Box, Frame, Mask, MaskSet, Propagated, TrackState, TrackView
+from streamseg.types import (
+    CERTAIN,
+    Box,
+    Evidence,
+    Frame,
+    Mask,
+    MaskSet,
+    Propagated,
+    TrackState,
+    TrackView,
+)
 
 AGREEMENT_IOU = 0.85
 """A grounded mask that overlaps a healthy track this far confirms it; the track keeps its own."""
 
 MAX_ID = int(np.iinfo(np.uint16).max)
 """Labels are uint16. An endless stream that has used all ids begins again with the oldest."""
+
+NOBODY: tuple[int, ...] = ()
 
 _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
@@ -31,21 +44,33 @@ class Track:
         query_id: The newest query that an answer named it for; None without one.
         held: A person or robot pointed at it: no answer of the reasoner may end it.
         grounded_frame: Index of the keyframe that its mask rests on.
+        words: How far it answers to the sentence by the answers that named it (`Evidence.words`
+            is less where later ones did not).
         misses: Groundings in a row that did not confirm it.
         seen_ns: When it was last seen.
+        cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
+        drift: How fast its mask was found to leave the object between fresh cuts, a second.
     """
 
     id: int
     query_id: int | None
     label: str
     grounded_frame: int
+    evidence: Evidence = CERTAIN
     state: TrackState = TrackState.TRACKING
-    score: float = 1.0
     box: Box | None = None
     held: bool = False
+    words: float = 1.0
     misses: int = 0
     seen_ns: int = 0
+    cut_ns: int = 0
+    drift: float = 0.0
     look: Signature | None = None
+
+    @property
+    def score(self) -> float:
+        """How far it is to be believed, in [0, 1]."""
+        return belief(self.evidence)
 
     @property
     def visible(self) -> bool:
@@ -58,8 +83,17 @@ class Candidate:
 
     lane_id: int
     mask: Mask
-    score: float
     label: str = ""
+    evidence: Evidence = CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where candidates come from: see `TrackBook.merge`."""
+
+    query_id: int | None
+    grounded_frame: int
+    now_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +105,9 @@ class Merge:
         retired: Ids that ended.
         refound: Ids that were lost and are back.
         added: Ids that are new.
-        confirmed: Ids whose own mask agrees with the answer's; nothing to adopt.
+        confirmed: Ids that the answer names too and that keep their own mask: it agrees with the
+            fresh cut, or is believed more.
+        given_up: Ids that are lost, for answers go on without them and name nothing in their place.
         held_back: Candidates that contradict a track not yet given up.
         turned_away: Candidates for whom there was no place among `max_tracks`.
     """
@@ -81,8 +117,14 @@ class Merge:
     refound: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
     confirmed: tuple[int, ...] = ()
+    given_up: tuple[int, ...] = ()
     held_back: int = 0
     turned_away: int = 0
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """Ids that are not to be carried any more."""
+        return self.retired + self.given_up
 
 
 class TrackBook:
@@ -130,7 +172,7 @@ class TrackBook:
             score = propagated.scores.get(track.id, 0.0)
             mask = propagated.labels == track.id if score > 0.0 else None
             track.box = None if mask is None else bounding_box(mask, least)
-            track.score = float(score)
+            track.evidence = replace(track.evidence, carried=self._carried(track, score, now_ns))
             track.state = self._judge(track)
             if track.visible:
                 track.seen_ns = now_ns
@@ -140,7 +182,7 @@ class TrackBook:
     def view(self, propagated: Propagated) -> MaskSet:
         """The tracks as a result shows them."""
         objects = tuple(
-            TrackView(track.id, track.score, track.state, track.box, track.label)
+            TrackView(track.id, track.score, track.state, track.box, track.label, track.evidence)
             for track in self._tracks.values()
         )
         return MaskSet(propagated.labels, objects)
@@ -153,50 +195,56 @@ class TrackBook:
         *,
         query_id: int | None,
         grounded_frame: int,
+        now_ns: int,
         strict: bool = False,
+        cannot_tell: bool = False,
     ) -> Merge:
         """Fit an answer into the tracks.
 
-        An object that overlaps a live track refreshes it under the same id; one that looks like a
-        lost track takes its id back; any other is new. A visible track of the same query that the
-        answer does not confirm ends after `retire_after_misses` such answers; until then it also
-        holds back the object the answer names instead, so that one wrong answer changes nothing.
-        Tracks of an older query end at once, unless the answer names them.
+        An object that overlaps a live track confirms it, and its fresh cut takes the place of the
+        track's mask where it is believed as much; one that looks like a lost track takes its id
+        back; any other is new. A visible track of the same query that the answer does not confirm
+        is doubted. After `retire_after_misses` such answers it ends, or is lost where they name
+        nothing in its place; until then it also holds back the object they name instead, so that
+        one wrong answer moves nothing. Tracks of an older query end at once, unless named.
 
         Args:
             query_id: The query answered; None for a target pointed at by hand, which only adds.
             grounded_frame: Index of the answer's keyframe.
             strict: A cut in the scene: the first answer that does not confirm ends a track.
+            cannot_tell: The answer speaks neither for nor against any track of its query.
         """
+        self.grounded_ns = now_ns
         least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
         boxes = {c.lane_id: bounding_box(c.mask, least) for c in candidates}
         seen = [c for c in candidates if boxes[c.lane_id] is not None]
         matched = self._match_live(seen, propagated)
         unmatched = [c for c in seen if c.lane_id not in matched]
-        retired, rivals = self._judge_unconfirmed(set(matched.values()), query_id, strict)
-        admitted = unmatched[rivals:] if query_id is not None else unmatched
+        retired, given_up, admitted = NOBODY, NOBODY, unmatched
+        if query_id is not None:
+            limit = 1 if strict else self._config.retire_after_misses
+            retired, given_up, standing = self._judge_unconfirmed(
+                set(matched.values()), query_id, None if cannot_tell else limit, bool(unmatched)
+            )
+            admitted = unmatched[standing:]
 
+        source = _Source(query_id, grounded_frame, now_ns)
         adopt: dict[int, int] = {}
-        confirmed: list[int] = []
-        for candidate in seen:
-            track_id = matched.get(candidate.lane_id)
-            if track_id is None:
-                continue
-            self._confirm(self._tracks[track_id], candidate.label, query_id, grounded_frame)
-            if self._agrees(candidate, track_id, propagated):
-                confirmed.append(track_id)
-            else:
-                adopt[candidate.lane_id] = track_id
-        refound, added = self._admit(
-            frame, admitted, boxes, adopt, query_id=query_id, grounded_frame=grounded_frame
-        )
+        for candidate in (c for c in seen if c.lane_id in matched):
+            track = self._tracks[matched[candidate.lane_id]]
+            if self._takes(track, candidate, propagated, source):
+                adopt[candidate.lane_id] = track.id
+            self._confirm(track, candidate, source)
+        confirmed = set(matched.values()) - set(adopt.values())
+        refound, added = self._admit(frame, admitted, boxes, adopt, source)
         return Merge(
             adopt,
-            tuple(retired),
+            retired,
             tuple(refound),
             tuple(added),
-            tuple(confirmed),
-            held_back=len(unmatched) - len(admitted),
+            tuple(sorted(confirmed)),
+            given_up,
+            len(unmatched) - len(admitted),
             turned_away=len(admitted) - len(refound) - len(added),
         )
 
@@ -212,8 +260,9 @@ class TrackBook:
 
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
+        self._lose(self._tracks)
         for track in self._tracks.values():
-            track.box, track.state, track.score = None, TrackState.LOST, 0.0
+            track.look = track.look and track.look.elsewhere()
 
     def forget_old(self, now_ns: int) -> list[int]:
         """End tracks lost for too long, and the longest lost past the cap; return their ids."""
@@ -231,12 +280,25 @@ class TrackBook:
         self.remove(gone)
         return gone
 
+    def _carried(self, track: Track, score: float, now_ns: int) -> float:
+        """The propagator's word, no more than what fresh cuts have shown it to be worth by now."""
+        shown = steady(track.drift, (now_ns - track.cut_ns) / 1e9)
+        # It may be as bad as that and still be seen: only the propagator loses an object.
+        return float(min(score, max(shown, self._config.lost_score)))
+
     def _judge(self, track: Track) -> TrackState:
-        if track.box is None or track.score < self._config.lost_score:
+        """`tracking` takes each of three witnesses, and all together; else a mask is uncertain."""
+        held = track.evidence
+        if track.box is None or held.carried < self._config.lost_score:
             return TrackState.LOST
-        if track.score < self._config.uncertain_score or self._outdated(track):
-            return TrackState.UNCERTAIN
-        return TrackState.TRACKING
+        witnesses = (
+            held.carried >= self._config.uncertain_score,
+            held.words >= self._config.least_words,
+            held.cut >= self._config.least_cut,
+            track.score >= self._config.least_belief,
+            not self._outdated(track),
+        )
+        return TrackState.TRACKING if all(witnesses) else TrackState.UNCERTAIN
 
     def _outdated(self, track: Track) -> bool:
         named_for = track.query_id
@@ -267,43 +329,79 @@ class TrackBook:
         }
 
     def _judge_unconfirmed(
-        self, confirmed: set[int], query_id: int | None, strict: bool
-    ) -> tuple[list[int], int]:
-        """Count misses, end what is due; return the ended ids and how many visible tracks of the
-        same query stand unconfirmed."""
-        if query_id is None:
-            return [], 0
-        retired: list[int] = []
+        self, confirmed: set[int], query_id: int, limit: int | None, rivals: bool
+    ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Count misses, unless `limit` is None. Whoever has so many ends where there are rivals,
+        and is lost where not; what an older query alone named ends.
+
+        Returns:
+            Ids ended, ids lost, and how many visible tracks of the query stand unconfirmed.
+        """
+        outdated: list[int] = []
+        doubted: list[int] = []
         standing = 0
-        limit = 1 if strict else self._config.retire_after_misses
-        for track in tuple(self._tracks.values()):
+        for track in self._tracks.values():
             if track.id in confirmed or track.held:
                 continue
             if track.query_id != query_id:
-                retired.append(track.id)
-            elif track.visible:
+                outdated.append(track.id)
+            elif track.visible and limit is not None:
                 track.misses += 1
+                words = unnamed(track.words, track.misses)
+                track.evidence = replace(track.evidence, words=words)
                 if track.misses >= limit:
-                    retired.append(track.id)
+                    doubted.append(track.id)
                 else:
                     standing += 1
-        self.remove(retired)
-        return retired, standing
+        ended, lost = (outdated + doubted, []) if rivals else (outdated, doubted)
+        self.remove(ended)
+        self._lose(lost)
+        return tuple(ended), tuple(lost), standing
 
-    def _confirm(self, track: Track, label: str, query_id: int | None, grounded_frame: int) -> None:
+    def _lose(self, ids: Iterable[int]) -> None:
+        for track_id in ids:
+            track = self._tracks[track_id]
+            track.box, track.state = None, TrackState.LOST
+            track.evidence = replace(track.evidence, carried=0.0)
+
+    def _confirm(self, track: Track, candidate: Candidate, source: _Source) -> None:
+        query_id = source.query_id
+        label, told = candidate.label, candidate.evidence.words
+        words = renewed(track.words, told) if track.query_id == query_id else told
+        track.words = max(words, track.words) if track.held else words
         track.misses = 0
-        track.grounded_frame = max(track.grounded_frame, grounded_frame)
+        track.evidence = replace(track.evidence, words=track.words)
+        track.grounded_frame = max(track.grounded_frame, source.grounded_frame)
         if label and (query_id is None or not track.held):
             track.label = label
-        if query_id is None:
-            track.held = True
-        else:
+        track.held = track.held or query_id is None
+        if query_id is not None:
             track.query_id = query_id
 
-    def _agrees(self, candidate: Candidate, track_id: int, propagated: Propagated) -> bool:
-        healthy = self._tracks[track_id].state is TrackState.TRACKING
-        overlap = iou(candidate.mask, propagated.labels == track_id)
-        return healthy and overlap >= AGREEMENT_IOU
+    def _takes(
+        self,
+        track: Track,
+        candidate: Candidate,
+        propagated: Propagated,
+        source: _Source,
+    ) -> bool:
+        """Whether a fresh cut takes the place of a track's own mask; notes what it says of that.
+        What a hand points at does."""
+        own, fresh = track.evidence, candidate.evidence
+        overlap = iou(candidate.mask, propagated.labels == track.id)
+        age_s = (source.now_ns - track.cut_ns) / 1e9
+        if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
+            takes, cut = False, max(own.cut, fresh.cut)
+        elif source.query_id is None or belief(fresh) + self._config.fresh_margin >= faded(
+            track.score, age_s, self._config.halves_in_s
+        ):
+            takes, cut = True, fresh.cut
+        else:  # Two cuts that differ: one of them is wrong, and it may be the track's.
+            track.evidence = replace(own, cut=renewed(own.cut, min(own.cut, overlap)))
+            return False
+        track.drift = renewed(track.drift, drift_seen(overlap, age_s))
+        track.evidence, track.cut_ns = replace(own, cut=cut), source.now_ns
+        return takes
 
     def _admit(
         self,
@@ -311,9 +409,7 @@ class TrackBook:
         admitted: Sequence[Candidate],
         boxes: Mapping[int, Box | None],
         adopt: dict[int, int],
-        *,
-        query_id: int | None,
-        grounded_frame: int,
+        source: _Source,
     ) -> tuple[list[int], list[int]]:
         """Give each admitted candidate a lost track's id or a new one, noting it in `adopt`."""
         refound: list[int] = []
@@ -321,18 +417,27 @@ class TrackBook:
         for candidate in admitted:
             box = boxes[candidate.lane_id]
             look = None if box is None else signature(frame.image, candidate.mask, box)
-            track = self._find_lost(look, taken=set(adopt.values()))
+            track = self._find_lost(look, set(adopt.values()), source.now_ns)
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, candidate.label, query_id, grounded_frame)
+                self._confirm(track, candidate, source)
             elif self._full:
                 continue
             else:
-                track = Track(self._new_id(), query_id, candidate.label, grounded_frame, look=look)
-                track.held = query_id is None
+                track = Track(
+                    self._new_id(),
+                    source.query_id,
+                    candidate.label,
+                    source.grounded_frame,
+                    look=look,
+                )
+                track.held = source.query_id is None
                 self._tracks[track.id] = track
                 added.append(track.id)
-            track.state, track.score, track.box = TrackState.TRACKING, candidate.score, box
+            track.box, track.evidence = box, candidate.evidence
+            track.cut_ns, track.drift = source.now_ns, 0.0
+            track.words = candidate.evidence.words
+            track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
         return refound, added
 
@@ -348,14 +453,15 @@ class TrackBook:
             if fresh not in self._tracks:
                 return fresh
 
-    def _find_lost(self, look: Signature | None, taken: set[int]) -> Track | None:
+    def _find_lost(self, look: Signature | None, taken: set[int], now_ns: int) -> Track | None:
         best, best_likeness = None, self._config.refind_similarity
         for track in self._tracks.values():
             if track.state is not TrackState.LOST or track.id in taken:
                 continue
             if look is None or track.look is None:
                 continue
-            likeness = track.look.similarity(look)
+            gone_s = (now_ns - track.seen_ns) / 1e9
+            likeness = track.look.similarity(look) * track.look.nearness(look, gone_s)
             if likeness >= best_likeness:
                 best, best_likeness = track, likeness
         return best

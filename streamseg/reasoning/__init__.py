@@ -41,8 +41,27 @@ class Reasoner(Protocol):
         """
 
 
+def prepare(config: ReasoningConfig) -> None:
+    """Make sure, before the first frame, of what the reasoner's process will need; loads nothing.
+
+    Raises:
+        CheckpointError: Its files are not here and cannot be fetched, or do not fit.
+        ConfigError: Nothing describes how its network is to be read.
+        MissingDependencyError: A package that it needs is not installed.
+    """
+    if config.backend == "objects":
+        from streamseg.reasoning import detection
+
+        detection.prepare(config.objects)
+
+
 def build(config: ReasoningConfig) -> Reasoner:
     """Make the reasoner that the config names; called inside the worker process."""
+    if config.backend == "objects":
+        from streamseg.reasoning import detection
+        from streamseg.reasoning.objects import ObjectsReasoner
+
+        return ObjectsReasoner(detection.build(config.objects), config.max_targets)
     from streamseg.reasoning.attribute import AttributeReasoner
 
     return AttributeReasoner(max_targets=config.max_targets)

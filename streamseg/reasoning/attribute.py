@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from streamseg.reasoning import GroundingRequest, candidates, grammar, resolve
-from streamseg.reasoning.candidates import Candidate
-from streamseg.reasoning.colour import NAMES, kin_of
-from streamseg.reasoning.grammar import Phrase
-from streamseg.reasoning.picture import observe
-from streamseg.reasoning.pointing import negative_point, positive_point
+from streamseg.reasoning import GroundingRequest, doubts, resolve
 from streamseg.reasoning.scoring import View
+from streamseg.reasoning.seen import candidates
+from streamseg.reasoning.seen.candidates import Candidate
+from streamseg.reasoning.seen.colour import kin_of
+from streamseg.reasoning.seen.picture import observe
+from streamseg.reasoning.seen.pointing import negative_point, positive_point
+from streamseg.reasoning.words import grammar, senses
+from streamseg.reasoning.words.grammar import Phrase
 from streamseg.types import Box, Grounding, GroundingMode, Target
+
+CANNOT_TELL = "cannot tell: the words that are understood do not say which thing is meant"
 
 
 class AttributeReasoner:
@@ -38,24 +41,44 @@ class AttributeReasoner:
         started = time.perf_counter()
         phrases = grammar.parse(request.text)
         picture = observe(request.target, request.segment)
-        view = View(picture, candidates.find(picture, _colours_in(phrases)))
-        lines = [f"{len(view)} regions stand out."]
-        chosen: dict[int, float] = {}
-        for phrase in phrases:
-            result = resolve.resolve(view, phrase, self._max_targets)
-            lines += result.reasons
-            for k in result.chosen:
-                chosen[k] = max(chosen.get(k, 0.0), float(result.scores[k]))
-        order = sorted(chosen, key=lambda k: -chosen[k])[: self._max_targets]
-        lines += [_why(view, k, chosen[k]) for k in order] or ["no such object here"]
-        targets = tuple(_target(view, k, chosen[k]) for k in order)
-        if request.mode is GroundingMode.FAST:
-            lines = ["; ".join(_described(view, k) for k in order) or "no such object here"]
-        reasoning, tokens = _cut(lines, request.token_budget)
-        return Grounding(targets, reasoning, tokens, time.perf_counter() - started)
+        view = View(picture, candidates.find(picture, colours_in(phrases)))
+        answer = answer_from(view, phrases, request, self._max_targets)
+        return replace(answer, seconds=time.perf_counter() - started)
 
 
-def _colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
+def answer_from(
+    view: View, phrases: Sequence[Phrase], request: GroundingRequest, max_targets: int
+) -> Grounding:
+    """Choose among a picture's candidates and say why; "cannot tell" where words do not decide.
+
+    Args:
+        view: The candidates, and what is known of nouns.
+        max_targets: Most objects in an answer.
+    """
+    words = senses.read(phrases, view.sense)
+    deciding = [phrase for phrase in phrases if senses.decides(phrase, view)]
+    lines = [f"{len(view)} regions stand out."]
+    if told := doubts.in_words(words):
+        lines.append(told)
+    chosen: dict[int, float] = {}
+    leads: dict[int, float] = {}
+    for phrase in deciding:
+        result = resolve.resolve(view, phrase, max_targets)
+        lines += result.reasons
+        for k in result.chosen:
+            chosen[k] = max(chosen.get(k, 0.0), float(result.scores[k]))
+            leads[k] = max(leads.get(k, 0.0), result.lead(k))
+    order = sorted(chosen, key=lambda k: -chosen[k])[:max_targets]
+    nothing = "no such object here" if deciding else CANNOT_TELL
+    lines += [_why(view, k, chosen[k]) for k in order] or [nothing]
+    if request.mode is GroundingMode.FAST:
+        lines = ["; ".join(_described(view, k) for k in order) or nothing]
+    reasoning, tokens = _cut(lines, request.token_budget)
+    targets = tuple(_target(view, k, chosen[k], leads[k]) for k in order)
+    return Grounding(targets, reasoning, tokens, words=words, cannot_tell=not deciding)
+
+
+def colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
     """Names that the colours asked for may take; none as soon as one phrase asks for no colour."""
     names: set[str] = set()
     for phrase in phrases:
@@ -66,38 +89,33 @@ def _colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
             if item.kind == "colour" and not item.negated
             for word in item.values
         ]
-        if not words or (inner and not _colours_in(inner)):
+        if not words or (inner and not colours_in(inner)):
             return frozenset()
-        names |= {name for word in words for name in kin_of(word)} | _colours_in(inner)
+        names |= {name for word in words for name in kin_of(word)} | colours_in(inner)
     return frozenset(names)
 
 
-def _target(view: View, k: int, score: float) -> Target:
+def _target(view: View, k: int, score: float, lead: float) -> Target:
     picture, item = view.picture, view.candidates[k]
     sx, sy = picture.scale
     box: Box = (item.x0 * sx, item.y0 * sy, item.x1 * sx, item.y1 * sy)
-    positive = positive_point(item)
-    negative = negative_point(picture, item)
+    points = view.points(k)
+    inside = positive_point(item) if points else None
+    outside = negative_point(picture, item) if points else None
     return Target(
         box=box,
-        positive=(((positive[0] + 0.5) * sx, (positive[1] + 0.5) * sy),),
-        negative=()
-        if negative is None
-        else (((negative[0] + 0.5) * sx, (negative[1] + 0.5) * sy),),
+        positive=() if inside is None else (((inside[0] + 0.5) * sx, (inside[1] + 0.5) * sy),),
+        negative=() if outside is None else (((outside[0] + 0.5) * sx, (outside[1] + 0.5) * sy),),
         score=min(1.0, score),
-        label=_kind(view.candidates[k]),
+        label=view.label(k),
+        lead=lead,
     )
-
-
-def _kind(item: Candidate) -> str:
-    """What stays true of it while it moves."""
-    return f"{NAMES[int(np.argmax(item.names))]} object"
 
 
 def _described(view: View, k: int) -> str:
     item = view.candidates[k]
     moving = ", moving" if view.motion_known and view.speeds[k] > 0.024 else ""
-    return f"{_kind(item)} at {_place(view, item)}{moving}"
+    return f"{view.label(k)} at {_place(view, item)}{moving}"
 
 
 def _place(view: View, item: Candidate) -> str:

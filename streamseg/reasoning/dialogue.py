@@ -14,6 +14,7 @@ from streamseg.clock import Clock
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
+from streamseg.reasoning.doubts import Doubts
 from streamseg.reasoning.worker import ReasoningWorker, Reply
 from streamseg.types import (
     Event,
@@ -74,7 +75,8 @@ class Answer:
         if self.grounding is None:
             return f"{self.question.reason}: no answer, {self.error}"
         count = len(self.grounding.targets)
-        outcome = f"{count} object{'s' if count > 1 else ''} found" if count else "no such object"
+        nothing = "cannot tell" if self.grounding.cannot_tell else "no such object"
+        outcome = f"{count} object{'s' if count > 1 else ''} found" if count else nothing
         return f"{self.question.reason}: {outcome}"
 
 
@@ -99,6 +101,12 @@ class Dialogue:
         self._worker = ReasoningWorker(config, clock, on_event)
         self._question: Question | None = None
         self._closed_as: ReasonerState | None = None
+        self._doubts = Doubts(on_event)
+
+    @property
+    def doubt(self) -> str:
+        """What the newest answer to the query in force leaves in doubt, in brief."""
+        return self._doubts.brief
 
     @property
     def state(self) -> ReasonerState:
@@ -144,8 +152,9 @@ class Dialogue:
             self._refusal = str(error)
 
     def cancel(self) -> None:
-        """Want no answer any more."""
+        """Want no answer any more: what was asked about is not what is looked for now."""
         self._worker.cancel()
+        self._doubts.forget()
         self._question = None
 
     def hear(self) -> Answer | None:
@@ -165,9 +174,12 @@ class Dialogue:
         if reply is None and (not self._clock.virtual or self._stopped()):
             return None
         self._question = None
-        waited_s = (self._clock.now_ns() - question.asked_ns) / 1e9
+        now_ns = self._clock.now_ns()
+        waited_s = (now_ns - question.asked_ns) / 1e9
         if reply is None:
             return Answer(question, None, "the reasoner did not start in time", waited_s)
+        if reply.grounding is not None:
+            self._doubts.hear(reply.grounding, question.query_id, now_ns, question.frame.index)
         return Answer(question, reply.grounding, reply.error, waited_s)
 
     def _wait(self) -> Reply | None:

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.reasoning import scoring
-from streamseg.reasoning.grammar import ALL, Attribute, Phrase, Relation, Superlative
 from streamseg.reasoning.scoring import Scores, View, rise
+from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Relation, Superlative
+from streamseg.reasoning.words.senses import decides
 
 ACCEPT = 0.3
 """A candidate below this does not answer to the phrase."""
 _LEAST_PATTERN = 0.2
 """The most patterned of all is not striped when its stripes are fainter than this."""
-_GUESS = 0.5
-"""Scores are lowered so far when only unknown words name the object."""
+_PERHAPS = 0.6
+"""What a relation told by a verb that is not understood leaves to those that do not fit it."""
 _PLACE_OF_SIDE = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}
 
 
@@ -34,6 +35,12 @@ class Resolution:
     chosen: list[int]
     scores: Scores
     reasons: list[str] = field(default_factory=list)
+
+    def lead(self, k: int) -> float:
+        """In [0, 1]: how far the best candidate not chosen stays behind this one."""
+        rest = np.delete(self.scores, self.chosen)
+        best = float(rest.max(initial=0.0))
+        return max(0.0, 1.0 - best / max(float(self.scores[k]), 1e-6))
 
 
 def resolve(view: View, phrase: Phrase, limit: int) -> Resolution:
@@ -58,7 +65,7 @@ def resolve(view: View, phrase: Phrase, limit: int) -> Resolution:
 
 
 def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
-    """The product of the attributes, of what objects look like, and of the nouns' weak priors."""
+    """The product of the attributes, of what objects look like, and of what the noun says."""
     scores = _prior(view, phrase)
     colours = [item for item in phrase.attributes if item.kind == "colour" and not item.negated]
     # Patterns last: they are told by comparing those that answer to all else.
@@ -72,14 +79,9 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
         if found is None:
             reasons.append(f"no measure for {attribute}, ignored")
             continue
-        scores = scores * found
+        scores = scores * view.eased(phrase, attribute, found)
         reasons.append(f"{attribute}: {int((found >= 0.5).sum())} of {len(view)}")
-    if phrase.empty and phrase.ignored and not phrase.nouns:
-        scores = scores * _GUESS
-        reasons.append("no word of it is understood: a guess at what stands out most")
-    for noun in phrase.nouns:
-        scores = scores * scoring.suits_noun(view, noun)
-    return scores
+    return scores * view.named(phrase)
 
 
 def _prior(view: View, phrase: Phrase) -> Scores:
@@ -157,11 +159,15 @@ def _middle(view: View) -> NDArray[np.float64]:
 def _relation(
     view: View, relation: Relation, scores: Scores, limit: int, reasons: list[str]
 ) -> Scores:
-    """How every candidate stands to the relation's other side; zero for all when it has none."""
+    """How every candidate stands to the relation's other side; zero for all when it has none, one
+    when what the other is cannot be told."""
+    if not decides(relation.other, view):
+        reasons.append(f"{relation.kind}: what {relation.other.text!r} is cannot be told, ignored")
+        return np.ones(len(view))
     other = resolve(view, relation.other, limit)
     reasons.append(f"{relation.kind}: the other is {_listed(other.chosen)}, {relation.other}")
     if not other.chosen:
-        return np.full(len(view), 1.0 if relation.negated else 0.0)
+        return np.full(len(view), 1.0 if relation.negated or relation.guessed else 0.0)
     anchors = other.chosen
     if relation.kind == "between" and len(anchors) >= 2:
         held = _between(view, anchors)
@@ -170,6 +176,8 @@ def _relation(
         held = np.max(stands, axis=0)
     if relation.negated:
         held = 1.0 - held
+    elif relation.guessed:
+        held = _PERHAPS + (1.0 - _PERHAPS) * held
     held[anchors] = 0.0
     return np.asarray(held)
 
@@ -186,7 +194,7 @@ def _stands(view: View, kind: str, anchor: int, scores: Scores) -> Scores:
     if kind in ("far", "farthest"):
         rivals = _rivals(distance, scores, anchor)
         return np.asarray((distance / max(float(rivals.max(initial=0.0)), 1e-6)).clip(0, 1) ** 2)
-    if kind in ("inside", "on"):
+    if kind in ("inside", "on", "part"):
         return np.asarray([_contained(view, k, anchor, kind) for k in range(len(view))])
     if kind in ("bigger", "smaller", "faster", "slower"):
         values = view.areas if kind in ("bigger", "smaller") else view.speeds + 1e-3

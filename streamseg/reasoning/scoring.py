@@ -9,16 +9,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning import shape as outline
-from streamseg.reasoning import texture
-from streamseg.reasoning.candidates import Candidate
-from streamseg.reasoning.colour import word_weights
-from streamseg.reasoning.grammar import Attribute
-from streamseg.reasoning.picture import Picture
+from streamseg.reasoning.seen import shape as outline
+from streamseg.reasoning.seen import texture
+from streamseg.reasoning.seen.candidates import Candidate
+from streamseg.reasoning.seen.colour import NAMES, word_weights
+from streamseg.reasoning.seen.picture import Picture
+from streamseg.reasoning.words.grammar import Attribute, Phrase
+from streamseg.reasoning.words.lexicon import GEOMETRIC, NOUN_SHAPES
+from streamseg.reasoning.words.nouns import COCO80, meaning, singular
+from streamseg.types import WordSense, WordUse
 
 Scores = NDArray[np.float64]
 """(N,) in [0, 1], one for each candidate."""
 
+EVERYDAY = "everyday"
+"""The config whose reasoner knows things by name."""
 _MOVING = 0.024
 """Speed from which a thing is said to move, in picture widths per second."""
 
@@ -92,6 +97,56 @@ class View:
     def motion_known(self) -> bool:
         return bool(np.isfinite(self.picture.speed_noise))
 
+    @cached_property
+    def colour_needed(self) -> Scores:
+        """Share of a candidate that has to bear a colour for it to be called so."""
+        return np.full(len(self), 0.5)
+
+    def label(self, k: int) -> str:
+        """A candidate in words that stay true while it moves."""
+        return f"{NAMES[int(np.argmax(self.candidates[k].names))]} object"
+
+    def sense(self, phrase: Phrase) -> WordSense | None:
+        """What is known here of a phrase's noun; None where it has none."""
+        if not phrase.head:
+            return None
+        last = phrase.head.split()[-1]
+        shape = last if last in NOUN_SHAPES else singular(last)
+        if shape in GEOMETRIC:
+            return WordSense(phrase.head, WordUse.UNDERSTOOD)
+        known_to = EVERYDAY if meaning(phrase.head, COCO80) is not None else ""
+        if shape in NOUN_SHAPES:
+            taken_as = "anything of that shape"
+            return WordSense(phrase.head, WordUse.COARSE, taken_as, known_to)
+        if phrase.nouns:
+            taken_as = f"anything that may be a {phrase.nouns[-1]}"
+            return WordSense(phrase.head, WordUse.COARSE, taken_as, known_to)
+        return WordSense(phrase.head, WordUse.UNKNOWN, "whatever stands out", known_to)
+
+    def tells(self, phrase: Phrase) -> bool:
+        """Whether the noun by itself says what kind of thing is meant."""
+        sense = self.sense(phrase)
+        return sense is not None and sense.use is WordUse.UNDERSTOOD
+
+    def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
+        """(N,) what counts of an attribute's scores, beside how surely the noun is known."""
+        return held
+
+    def colour_shares(self, word: str) -> Scores:
+        """(N,) share of each candidate that answers to a colour's name."""
+        return np.asarray(self.names @ word_weights(word).astype(np.float64))
+
+    def points(self, k: int) -> bool:
+        """Whether enough is known of a candidate's outline to point into it."""
+        return True
+
+    def named(self, phrase: Phrase) -> Scores:
+        """(N,) how far each candidate can be what the phrase's noun says."""
+        scores = np.ones(len(self))
+        for noun in phrase.nouns:
+            scores = scores * suits_noun(self, noun)
+        return scores
+
     def texture(self, index: int) -> texture.Texture:
         """Measured on the picture at its own resolution, once for each candidate."""
         if index not in self._textures:
@@ -120,7 +175,8 @@ def answers_to(view: View, attribute: Attribute, colours: int = 1) -> Scores | N
         return None
     best = np.max(found, axis=0)
     if attribute.kind == "colour":
-        best = rise(best, 0.5 / colours, 0.06 / colours)
+        needed = view.colour_needed / colours
+        best = rise((best - needed) / (0.12 * needed), 0.0, 1.0)
         if attribute.tone:
             best = best * _tone(view, attribute, attribute.tone)
     return np.asarray(1.0 - best if attribute.negated else best)
@@ -128,7 +184,7 @@ def answers_to(view: View, attribute: Attribute, colours: int = 1) -> Scores | N
 
 def _colour(view: View, attribute: Attribute, value: str) -> Scores:
     """Share of the region that answers to the word; a step is made of it by the caller."""
-    return np.asarray(view.names @ word_weights(value).astype(np.float64))
+    return view.colour_shares(value)
 
 
 def _tone(view: View, attribute: Attribute, value: str) -> Scores:

@@ -13,12 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
-from streamseg.types import Box, Frame, Grounding, GroundingMode, Image, Point, Target
+from streamseg.types import (
+    Box,
+    Frame,
+    Grounding,
+    GroundingMode,
+    Image,
+    Point,
+    Target,
+    WordSense,
+    WordUse,
+)
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_FRAMES = 256
 MAX_POINTS = 64
 MAX_LABEL_CHARS = 200
+MAX_WORDS = 1000
 MAX_REASONING_CHARS = 20_000
 MAX_MESSAGE_CHARS = 2_000
 
@@ -84,6 +95,17 @@ class AnswerTarget(Message):
     negative: Annotated[list[tuple[float, float]], Field(max_length=MAX_POINTS)]
     score: float
     label: Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
+    lead: float = 1.0
+
+
+class AnswerWord(Message):
+    """One word of the question, and how far it was understood."""
+
+    text: Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
+    use: Literal["understood", "coarse", "unknown"]
+    taken_as: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
+    known_to: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
+    names: bool = False
 
 
 class Answer(Message):
@@ -95,6 +117,8 @@ class Answer(Message):
     reasoning: Annotated[str, Field(max_length=MAX_REASONING_CHARS)]
     tokens: Natural
     seconds: Annotated[float, Field(ge=0)]
+    words: Annotated[list[AnswerWord], Field(max_length=MAX_WORDS)] = []
+    cannot_tell: bool = False
 
 
 Reply = Ready | Unable | Refusal | Answer
@@ -182,6 +206,8 @@ def encode_grounding(serial: int, grounding: Grounding) -> bytes:
             reasoning=grounding.reasoning[:MAX_REASONING_CHARS],
             tokens=int(grounding.tokens),
             seconds=float(grounding.seconds),
+            words=[_word_to_wire(word) for word in grounding.words[:MAX_WORDS]],
+            cannot_tell=grounding.cannot_tell,
         )
     except ValidationError as error:
         raise ReasoningError(f"the reasoner's answer is not valid: {_first(error)}") from None
@@ -222,7 +248,27 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
         raise ReasoningError(
             f"expected boxes within {frame.width}x{frame.height}, got {answer.targets[0].box}"
         )
-    return Grounding(tuple(targets), answer.reasoning, answer.tokens, answer.seconds)
+    return Grounding(
+        tuple(targets),
+        answer.reasoning,
+        answer.tokens,
+        answer.seconds,
+        tuple(
+            WordSense(word.text, WordUse(word.use), word.taken_as, word.known_to, word.names)
+            for word in answer.words
+        ),
+        answer.cannot_tell,
+    )
+
+
+def _word_to_wire(word: WordSense) -> AnswerWord:
+    return AnswerWord(
+        text=word.text[:MAX_LABEL_CHARS],
+        use=word.use.value,
+        taken_as=word.taken_as[:MAX_LABEL_CHARS],
+        known_to=word.known_to[:MAX_LABEL_CHARS],
+        names=word.names,
+    )
 
 
 def _to_wire(target: Target) -> AnswerTarget:
@@ -233,6 +279,7 @@ def _to_wire(target: Target) -> AnswerTarget:
         negative=[(float(x), float(y)) for x, y in target.negative],
         score=float(target.score),
         label=target.label[:MAX_LABEL_CHARS],
+        lead=float(target.lead),
     )
 
 
@@ -246,6 +293,7 @@ def _to_target(item: AnswerTarget, frame: Frame) -> Target | None:
         negative=_inside(item.negative, frame),
         score=min(max(item.score, 0.0), 1.0),
         label=item.label,
+        lead=min(max(item.lead, 0.0), 1.0),
     )
 
 

@@ -34,4 +34,10 @@ def build(config: SegmentationConfig) -> Segmenter:
         return Sam2Segmenter.from_config(config.sam2)
     from streamseg.segmentation.grabcut import GrabCutSegmenter
 
-    return GrabCutSegmenter(config.grabcut)
+    grabcut = GrabCutSegmenter(config.grabcut)
+    if config.backend == "salient":
+        from streamseg.segmentation.better import BetterOfTwo
+        from streamseg.segmentation.salient import SalientSegmenter
+
+        return BetterOfTwo(SalientSegmenter.from_config(config.salient), grabcut)
+    return grabcut

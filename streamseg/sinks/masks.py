@@ -81,9 +81,15 @@ def _objects(masks: MaskSet) -> Iterator[dict[str, Any]]:
 
 
 def _object(track: TrackView, encoded: dict[str, Any]) -> dict[str, Any]:
+    held = track.evidence
     return {
         "id": int(track.id),
         "score": round(float(track.score), 4),
+        "evidence": {
+            "words": round(float(held.words), 4),
+            "cut": round(float(held.cut), 4),
+            "carried": round(float(held.carried), 4),
+        },
         "box": [round(float(edge), 2) for edge in track.box or ()],
         "rle": encoded,
     }

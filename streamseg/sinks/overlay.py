@@ -92,6 +92,7 @@ class Overlay:
         self._margin = max(4, round(10 * unit))
         self._stroke = max(1, round(1.6 * unit))
         self._strip_px = max(3, round(5 * unit))
+        self._dash_px = max(3, round(7 * unit))
         self._timeline = Timeline(max(1, width - 2 * self._margin), timeline_s)
         self._placement: Placement | None = None
         self._notice = ""
@@ -151,12 +152,15 @@ class Overlay:
         mask: Mask = labels[window] == track.id
         bits = mask.view(np.uint8)
         region = picture[window]
-        opacity = _FILL if track.state is TrackState.TRACKING else _FILL_UNCERTAIN
-        tinted = cv2.LUT(region, _tint(track.id, opacity))
+        sure = track.state is TrackState.TRACKING
+        tinted = cv2.LUT(region, _tint(track.id, _FILL if sure else _FILL_UNCERTAIN))
         cv2.copyTo(tinted, bits, region)
-        contours, _ = cv2.findContours(bits, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(region, contours, -1, (16, 16, 16), self._stroke + 2, cv2.LINE_AA)
-        cv2.drawContours(region, contours, -1, colour_of(track.id), self._stroke, cv2.LINE_AA)
+        lines, closed = _outline(bits, 0 if sure else self._dash_px)
+        for colour, width in (
+            ((16, 16, 16), self._stroke + 2),
+            (colour_of(track.id), self._stroke),
+        ):
+            cv2.polylines(region, lines, closed, colour, width, cv2.LINE_AA)
 
     def _draw_tag(self, picture: Image, track: TrackView, scale: Scale) -> None:
         if track.box is None:
@@ -233,13 +237,16 @@ class Overlay:
         return self._shown_latency
 
     def _draw_notice(self, result: FrameResult, time_s: float) -> None:
-        """Why the reasoner was asked, for a moment, at the bottom left."""
+        """At the bottom left: what of the query is not understood, as long as it is in force, and
+        over it, for a moment, why the reasoner was asked."""
         if result.trigger is not None:
             self._notice = f"asked: {result.trigger.value}"
             self._notice_until_s = time_s + _NOTICE_S
-        if time_s >= self._notice_until_s:
+        notice = result.doubt if time_s >= self._notice_until_s else self._notice
+        if not notice:
             return
-        words = self._text.coverage(self._notice, self._small_px)
+        room = self._canvas.shape[1] - 2 * self._margin - 2 * self._pad
+        words = self._text.fitted(notice, self._small_px, room)
         x = self._margin
         y = self._canvas.shape[0] - 2 * self._margin - 2 * self._strip_px - words.shape[0]
         shade(self._canvas, x, y - 1, x + words.shape[1] + 2 * self._pad, y + words.shape[0] + 1)
@@ -256,6 +263,22 @@ class Overlay:
             left = x0 + int(column) - self._stroke // 2
             tick = self._canvas[y0 - self._strip_px : y1, left : left + max(1, self._stroke)]
             tick[...] = WHITE
+
+
+def _outline(bits: NDArray[np.uint8], dash_px: int) -> tuple[list[NDArray[np.int32]], bool]:
+    """The outlines of a mask (H, W) of 0 and 1 as lines of (N, 1, 2) pixels, and whether each is
+    closed; in dashes of so many pixels, with as much between them, unless that is 0."""
+    how = cv2.CHAIN_APPROX_NONE if dash_px else cv2.CHAIN_APPROX_SIMPLE
+    contours, _ = cv2.findContours(bits, cv2.RETR_CCOMP, how)
+    whole = [np.asarray(contour, np.int32) for contour in contours]
+    if not dash_px:
+        return whole, True
+    dashes = [
+        contour[start : start + dash_px]
+        for contour in whole
+        for start in range(0, len(contour), 2 * dash_px)
+    ]
+    return dashes, False
 
 
 def _resized(labels: Labels, width: int, height: int) -> Labels:

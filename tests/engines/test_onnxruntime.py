@@ -6,7 +6,8 @@ import torch
 from onnx import TensorProto, helper
 
 from streamseg.engines import TensorSpec
-from streamseg.engines.onnxruntime import OnnxRuntimeEngine, OnnxRuntimeOptions
+from streamseg.engines.onnx_session import OnnxRuntimeOptions
+from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.errors import EngineError
 
 TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "int64": TensorProto.INT64}

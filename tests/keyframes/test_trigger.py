@@ -164,8 +164,35 @@ def test_a_cut_is_asked_about_once_and_remembered_while_busy() -> None:
     assert stream.play(2.0, TRACKING) == [TriggerReason.SCENE_CUT]
 
 
-def test_drift_has_hysteresis() -> None:
+@pytest.mark.parametrize(
+    ("score", "wait_s"), [(1.0, 8.0), (0.9, 8.0), (0.8, 6.25), (0.7, 4.5), (0.5, 1.0), (0.4, 1.0)]
+)
+def test_the_less_a_track_is_believed_the_sooner_it_is_looked_at_again(
+    score: float, wait_s: float
+) -> None:
     stream = Stream()
+    asked = stream.play(20.0, replace(TRACKING, worst_score=score, grounding_age_s=99.0))
+    assert set(asked) == {TriggerReason.REFRESH}
+    assert stream.gaps_s()[0] == pytest.approx(wait_s, abs=2 / FPS)
+
+
+def test_doubt_waits_for_cool_down_and_budget() -> None:
+    stream = Stream(cooldown_s=2.0)
+    stream.play(20.0, replace(TRACKING, worst_score=0.4, grounding_age_s=99.0))
+    assert min(stream.gaps_s()) >= 2.0
+    costly = Stream()
+    asked = costly.play(20.0, replace(TRACKING, worst_score=0.4, grounding_age_s=99.0), cost_s=2.0)
+    assert len(asked) <= 6
+
+
+def test_doubt_never_makes_a_look_later() -> None:
+    stream = Stream(refresh_s=0.5)
+    stream.play(5.0, replace(TRACKING, worst_score=0.4, grounding_age_s=99.0))
+    assert max(stream.gaps_s()) == pytest.approx(0.5, abs=2 / FPS)
+
+
+def test_drift_has_hysteresis() -> None:
+    stream = Stream(doubt_refresh_s=CONFIG.refresh_s)
     between = replace(TRACKING, worst_score=0.45)
     low = replace(TRACKING, worst_score=0.3)
     assert stream.play(5.0, between) == []
@@ -176,7 +203,7 @@ def test_drift_has_hysteresis() -> None:
 
 
 def test_drift_that_stays_is_asked_about_ever_more_rarely() -> None:
-    stream = Stream(refresh_s=1000.0)
+    stream = Stream(refresh_s=1000.0, doubt_refresh_s=1000.0)
     assert set(stream.play(20.0, replace(TRACKING, worst_score=0.1))) == {TriggerReason.DRIFT}
     assert stream.gaps_s()[-1] == pytest.approx(4.0, abs=2 / FPS)
 

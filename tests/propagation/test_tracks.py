@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pytest
 from builders import box_mask, frame, painted
 
 from streamseg.config import TracksConfig
+from streamseg.propagation.belief import belief
 from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook, bounding_box, iou
-from streamseg.types import Frame, MaskSet, Propagated, TrackState
+from streamseg.types import CERTAIN, Evidence, Frame, MaskSet, Propagated, TrackState
 
 Box4 = tuple[int, int, int, int]
 RED, BLUE = (210, 40, 40), (40, 40, 210)
@@ -38,13 +40,26 @@ class World:
         return self.book.update(self.frame, self.said, self.now_ns)
 
     def answer(
-        self, *boxes: Box4, colour: tuple[int, int, int] = RED, query: int | None = 1, **how: bool
+        self,
+        *boxes: Box4,
+        colour: tuple[int, int, int] = RED,
+        query: int | None = 1,
+        evidence: Evidence = CERTAIN,
+        **how: bool,
     ) -> Merge:
         """An answer that names what is in the boxes."""
         shown: Frame = frame(self.frame.index, image=painted(dict.fromkeys(boxes, colour)))
-        candidates = [Candidate(n, box_mask(box), 0.9) for n, box in enumerate(boxes, start=1)]
+        candidates = [
+            Candidate(n, box_mask(box), evidence=evidence) for n, box in enumerate(boxes, start=1)
+        ]
         return self.book.merge(
-            shown, candidates, self.said, query_id=query, grounded_frame=shown.index, **how
+            shown,
+            candidates,
+            self.said,
+            query_id=query,
+            grounded_frame=shown.index,
+            now_ns=self.now_ns,
+            **how,
         )
 
     def states(self) -> dict[int, TrackState]:
@@ -72,6 +87,30 @@ def test_states_follow_the_score() -> None:
         assert masks.objects[0].state == state
 
 
+@pytest.mark.parametrize(
+    ("evidence", "state"),
+    [
+        (Evidence(0.75, 0.7, 1.0), TrackState.TRACKING),
+        (Evidence(0.75, 0.6, 0.75), TrackState.UNCERTAIN),
+        (Evidence(0.65, 1.0, 1.0), TrackState.UNCERTAIN),
+        (Evidence(1.0, 0.25, 1.0), TrackState.UNCERTAIN),
+        (Evidence(1.0, 1.0, 0.45), TrackState.UNCERTAIN),
+        (Evidence(0.65, 0.25, 0.15), TrackState.LOST),
+    ],
+)
+def test_each_witness_alone_and_all_together_make_a_track_uncertain(
+    evidence: Evidence, state: TrackState
+) -> None:
+    world = World()
+    world.answer(LEFT, evidence=evidence)
+    assert world.states() == {1: state}
+    labels = np.where(box_mask(LEFT), 1, 0).astype(np.uint16)
+    masks = world.book.update(world.frame, Propagated(labels, {1: evidence.carried}), 0)
+    assert masks.objects[0].state is state
+    assert masks.objects[0].evidence == evidence
+    assert masks.objects[0].score == pytest.approx(belief(evidence))
+
+
 def test_no_pixels_are_lost_whatever_the_score() -> None:
     world = World()
     world.answer(LEFT)
@@ -97,6 +136,100 @@ def test_an_overlapping_answer_refreshes_under_the_same_id() -> None:
     assert merge.added == ()
 
 
+LARGER = (4, 10, 20, 24)
+
+
+def with_a_track(evidence: Evidence = CERTAIN) -> World:
+    world = World()
+    world.answer(LEFT, evidence=evidence)
+    world.see({1: LEFT}, {1: RED})
+    return world
+
+
+def test_a_fresh_cut_that_is_believed_less_leaves_the_mask_and_lowers_its_cut() -> None:
+    world = with_a_track()
+    merge = world.answer(LARGER, evidence=Evidence(1.0, 0.8, 1.0))
+    assert (merge.adopt, merge.confirmed) == ({}, (1,))
+    held = world.book.tracks[0].evidence
+    assert held.cut == pytest.approx(0.5 + 0.5 * iou(box_mask(LEFT), box_mask(LARGER)))
+
+
+def test_cuts_that_go_on_to_differ_win_in_the_end() -> None:
+    world = with_a_track()
+    merges = [world.answer(LARGER, evidence=Evidence(1.0, 0.8, 1.0)) for _ in range(4)]
+    taken = [bool(merge.adopt) for merge in merges]
+    assert taken == sorted(taken)
+    assert (taken[0], taken[-1]) == (False, True)
+
+
+def test_a_mask_carried_for_long_yields_to_a_fresh_cut() -> None:
+    world = with_a_track()
+    world.now_ns += 4_000_000_000
+    merge = world.answer(LARGER, evidence=Evidence(1.0, 0.8, 1.0))
+    assert merge.adopt == {1: 1}
+    assert world.book.tracks[0].evidence.cut == 0.8
+
+
+def test_a_mask_that_fresh_cuts_found_drifting_is_believed_ever_less_until_the_next() -> None:
+    world = with_a_track()
+    world.now_ns += 500_000_000
+    assert world.answer((4, 10, 20, 19)).adopt == {1: 1}
+    labels = np.where(box_mask(LEFT), 1, 0).astype(np.uint16)
+    carried = []
+    for later_s in (0.0, 0.5, 1.0, 60.0):
+        later_ns = world.now_ns + round(later_s * 1e9)
+        masks = world.book.update(world.frame, Propagated(labels, {1: 1.0}), later_ns)
+        carried.append(masks.objects[0].evidence.carried)
+        assert masks.objects[0].state is not TrackState.LOST
+    assert carried[0] == 1.0
+    assert carried == sorted(carried, reverse=True)
+    assert carried[-1] == TracksConfig().lost_score
+    assert world.states() == {1: TrackState.UNCERTAIN}
+
+
+def test_a_mask_that_an_answer_agreed_with_is_as_good_as_fresh() -> None:
+    world = with_a_track()
+    world.now_ns += 4_000_000_000
+    assert world.answer(LEFT, evidence=Evidence(1.0, 0.5, 1.0)).confirmed == (1,)
+    assert world.answer(LARGER, evidence=Evidence(1.0, 0.8, 1.0)).adopt == {}
+
+
+def test_what_a_hand_points_at_takes_the_masks_place() -> None:
+    world = with_a_track()
+    merge = world.answer(LARGER, query=None, evidence=Evidence(1.0, 0.5, 1.0))
+    assert merge.adopt == {1: 1}
+
+
+def test_words_are_those_of_all_answers_and_a_hands_are_certain() -> None:
+    world = with_a_track(Evidence(0.6, 1.0, 1.0))
+    world.answer(LEFT, evidence=Evidence(1.0, 1.0, 1.0))
+    assert world.book.tracks[0].evidence.words == pytest.approx(0.8)
+    world.answer(LEFT, query=None)
+    assert world.book.tracks[0].evidence.words == 1.0
+    world.answer(LEFT, query=1, evidence=Evidence(0.3, 1.0, 1.0))
+    assert world.book.tracks[0].evidence.words == 1.0
+
+
+def test_an_answer_without_it_makes_a_track_uncertain_until_the_next_names_it() -> None:
+    world = with_a_track()
+    world.answer()
+    world.see({1: LEFT}, {1: RED})
+    assert world.states() == {1: TrackState.UNCERTAIN}
+    world.answer(LEFT)
+    world.see({1: LEFT}, {1: RED})
+    assert world.states() == {1: TrackState.TRACKING}
+
+
+def test_an_answer_that_cannot_tell_is_no_disagreement() -> None:
+    world = with_a_track()
+    for _ in range(5):
+        merge = world.answer(cannot_tell=True)
+        assert merge.retired == ()
+    world.see({1: LEFT}, {1: RED})
+    assert world.states() == {1: TrackState.TRACKING}
+    assert world.answer(query=2, cannot_tell=True).retired == (1,)
+
+
 def test_one_wrong_answer_changes_nothing() -> None:
     world = World()
     world.answer(LEFT)
@@ -115,6 +248,18 @@ def test_a_second_answer_against_a_track_ends_it() -> None:
     merge = world.answer(RIGHT, colour=BLUE)
     assert merge.retired == (1,)
     assert merge.adopt == {1: 2}
+
+
+def test_what_answers_go_on_without_is_lost_and_may_come_back() -> None:
+    world = with_a_track()
+    assert world.answer().gone == ()
+    merge = world.answer()
+    assert (merge.retired, merge.given_up, merge.gone) == ((), (1,), (1,))
+    assert world.states() == {1: TrackState.LOST}
+    world.see({}, {})
+    assert world.answer(RIGHT, colour=RED).refound == (1,)
+    world.see({1: RIGHT}, {1: RED})
+    assert world.states() == {1: TrackState.TRACKING}
 
 
 def test_after_a_cut_the_first_answer_against_a_track_ends_it() -> None:
@@ -145,6 +290,22 @@ def test_another_object_is_not_the_lost_one() -> None:
     merge = world.answer(RIGHT, colour=BLUE)
     assert merge.refound == ()
     assert merge.added == (2,)
+
+
+def test_a_thing_of_the_same_colour_and_another_shape_is_not_the_lost_one() -> None:
+    world = with_a_track()
+    world.see({}, {})
+    assert world.answer((6, 40, 62, 45), colour=RED).refound == ()
+
+
+def test_what_left_a_moment_ago_is_not_at_the_other_end_of_the_picture() -> None:
+    near, far = (12, 6, 28, 30), (44, 10, 62, 27)
+    for box, back in ((near, (1,)), (far, ())):
+        world = World(refind_similarity=0.75)
+        world.answer(LEFT)
+        world.see({1: LEFT}, {1: RED})
+        world.see({}, {})
+        assert world.answer(box, colour=RED).refound == back
 
 
 def test_a_new_query_ends_what_it_does_not_name() -> None:

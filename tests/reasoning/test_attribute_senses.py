@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg.reasoning import ego_motion, shape, texture
-from streamseg.reasoning.colour import NAMES, lightness, name_shares, word_weights
-from streamseg.reasoning.saliency import edges, saliency
+from streamseg.reasoning.seen import ego_motion, shape, texture
+from streamseg.reasoning.seen.colour import NAMES, lightness, name_shares, word_weights
+from streamseg.reasoning.seen.saliency import edges, saliency
 
 Rgb = tuple[int, int, int]
 

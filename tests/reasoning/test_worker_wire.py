@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest, wire
-from streamseg.types import Frame, Grounding, GroundingMode, Image, Target
+from streamseg.types import Frame, Grounding, GroundingMode, Image, Target, WordSense, WordUse
 
 FRAME = Frame(index=3, pts_ns=0, epoch=1, image=np.zeros((48, 64, 3), np.uint8))
 MAX_TARGETS = 4
@@ -117,6 +117,15 @@ good_targets = st.builds(
     negative=st.lists(st.tuples(finite, finite), max_size=3).map(tuple),
     score=st.floats(0, 1),
     label=st.text(max_size=20),
+    lead=st.floats(0, 1),
+)
+word_senses = st.builds(
+    WordSense,
+    text=st.text(max_size=20),
+    use=st.sampled_from(WordUse),
+    taken_as=st.text(max_size=20),
+    known_to=st.text(max_size=20),
+    names=st.booleans(),
 )
 
 
@@ -127,6 +136,8 @@ good_targets = st.builds(
         reasoning=st.text(max_size=50),
         tokens=st.integers(0, 1000),
         seconds=st.floats(0, 100),
+        words=st.lists(word_senses, max_size=5).map(tuple),
+        cannot_tell=st.booleans(),
     )
 )
 def test_a_sound_answer_arrives_unchanged(grounding: Grounding) -> None:
@@ -156,6 +167,40 @@ def test_overlong_texts_are_cut_by_an_honest_sender() -> None:
     assert understood is not None
     assert len(understood.reasoning) == wire.MAX_REASONING_CHARS
     assert len(understood.targets[0].label) == wire.MAX_LABEL_CHARS
+
+
+def test_overlong_words_are_cut_and_no_more_come_than_can_be_shown() -> None:
+    word = WordSense("w" * 999, WordUse.COARSE, "t" * 999, "k" * 999)
+    understood = understand(wire.encode_grounding(0, Grounding((), words=(word,) * 1500)))
+    assert understood is not None
+    assert len(understood.words) == wire.MAX_WORDS
+    most = wire.MAX_LABEL_CHARS
+    shortest = WordSense("w" * most, WordUse.COARSE, "t" * most, "k" * most)
+    assert understood.words[0] == shortest
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"words": [{"text": "dog", "use": "guessed"}]},
+        {"words": [{"text": "dog"}]},
+        {"words": [{"text": "d" * 300, "use": "coarse"}]},
+        {"words": [{"text": "dog", "use": "coarse", "names": 1}]},
+        {"cannot_tell": "yes"},
+    ],
+)
+def test_hostile_words_are_refused(more: dict[str, object]) -> None:
+    answer = {
+        "type": "answer",
+        "serial": 0,
+        "targets": [],
+        "reasoning": "",
+        "tokens": 0,
+        "seconds": 0.0,
+    }
+    wire.decode_reply(json.dumps(answer).encode())
+    with pytest.raises(ReasoningError, match="is not a reply"):
+        wire.decode_reply(json.dumps({**answer, **more}).encode())
 
 
 def test_too_many_targets_or_none_in_the_frame_is_no_answer() -> None:

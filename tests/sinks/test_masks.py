@@ -18,14 +18,20 @@ from streamseg.errors import OutputError, StreamSegError
 from streamseg.sinks import Refused
 from streamseg.sinks.masks import MasksSink, read_masks
 from streamseg.sinks.output.folder import OutputFolder
-from streamseg.types import TrackState, TriggerReason
+from streamseg.types import Evidence, TrackState, TriggerReason
 
 
 def test_a_line_is_the_contracts(tmp_path: Path) -> None:
     sink = MasksSink(OutputFolder(tmp_path))
     sink.open(INFO, "the mug")
     sink.write(
-        make_result(12, rectangles={1: (10, 5, 30, 25)}, trigger=TriggerReason.DRIFT, absent=(2,))
+        make_result(
+            12,
+            rectangles={1: (10, 5, 30, 25)},
+            trigger=TriggerReason.DRIFT,
+            absent=(2,),
+            evidence=Evidence(0.7, 0.81, 0.123456),
+        )
     )
     sink.close({})
     record = json.loads((tmp_path / "masks.jsonl").read_text())
@@ -36,7 +42,15 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
         "pts_s": 0.48,
         "epoch": 0,
         "state": "tracking",
-        "objects": [{"id": 1, "score": 0.93, "box": [10, 5, 30, 25], "rle": {"size": [48, 64]}}],
+        "objects": [
+            {
+                "id": 1,
+                "score": 0.93,
+                "evidence": {"words": 0.7, "cut": 0.81, "carried": 0.1235},
+                "box": [10, 5, 30, 25],
+                "rle": {"size": [48, 64]},
+            }
+        ],
         "mask_age_frames": 0,
         "grounded_frame": 3,
         "difficulty": 2.4,

@@ -73,6 +73,39 @@ def test_the_state_shows_in_its_colour() -> None:
         assert (np.abs(header.astype(int) - colour).sum(axis=1) == 0).any()
 
 
+def along_the_top(picture: np.ndarray, y: int, x0: int, x1: int) -> np.ndarray:
+    """Where the row y shows the outline's colour of object 1."""
+    row = picture[y - 1 : y + 2, x0:x1].astype(int)
+    return (np.abs(row - np.asarray(colour_of(1))).sum(axis=2) < 60).any(axis=0)
+
+
+def test_what_is_uncertain_is_outlined_in_dashes() -> None:
+    for state, share in ((TrackState.TRACKING, 1.0), (TrackState.UNCERTAIN, 0.5)):
+        result = make_result(size=(640, 360), rectangles={1: (200, 150, 500, 250)}, state=state)
+        picture = overlay(640, 360).draw(grey(result), 0.0)
+        drawn = along_the_top(picture, 249, 210, 490)
+        assert drawn.mean() == pytest.approx(share, abs=0.2), state
+        changes = np.count_nonzero(np.diff(drawn))
+        assert (changes > 10) == (state is TrackState.UNCERTAIN)
+
+
+def test_doubt_stands_at_the_bottom_and_yields_to_why_it_was_asked() -> None:
+    def bottom(painter: Overlay, time_s: float, **said: object) -> np.ndarray:
+        result = grey(make_result(size=(640, 360), **said))  # type: ignore[arg-type]
+        return painter.draw(result, time_s)[310:335, 10:300].copy()
+
+    plain, doubted = bottom(overlay(640, 360), 0.0), overlay(640, 360)
+    first = bottom(doubted, 0.0, doubt="not understood: mug")
+    assert (first != plain).any()
+    asked = bottom(doubted, 1.0, doubt="not understood: mug", trigger=TriggerReason.LOST)
+    assert (asked != first).any()
+    np.testing.assert_array_equal(asked, bottom(overlay(640, 360), 1.0, trigger=TriggerReason.LOST))
+    later = bottom(doubted, 9.0, doubt="not understood: mug")
+    np.testing.assert_array_equal(
+        later, bottom(overlay(640, 360), 9.0, doubt="not understood: mug")
+    )
+
+
 def test_timeline_moves_left_and_keeps_the_newest_at_the_right() -> None:
     timeline = Timeline(width=100, seconds=10.0)
     timeline.add(0.0, TrackState.SEARCHING, marked=True)

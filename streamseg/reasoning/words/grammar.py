@@ -11,9 +11,9 @@ text has a reading and none raises.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from streamseg.reasoning.lexicon import NOUN_SHAPES, Kind, Lexeme, lexemes
+from streamseg.reasoning.words.lexicon import MEASURES, NOUN_SHAPES, Kind, Lexeme, lexemes
 
 MAX_DEPTH = 6
 MAX_PHRASES = 8
@@ -71,9 +71,12 @@ class Relation:
     kind: str
     other: Phrase
     negated: bool = False
+    guessed: bool = False
+    """Told by a verb that is not understood: "the man holding the umbrella" is near it, perhaps."""
 
     def __str__(self) -> str:
-        return f"{'not ' if self.negated else ''}{self.kind} ({self.other})"
+        words = "perhaps " if self.guessed else "not " if self.negated else ""
+        return f"{words}{self.kind} ({self.other})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Phrase:
 
     Attributes:
         count: How many are meant: a number, or `ALL`.
+        head: The noun that names the thing, as written, with nouns before it ("tennis player");
+            empty for "thing" and its like.
         nouns: Classes of known nouns ("person", "cup"), weak priors.
         ignored: Words that were not understood.
     """
@@ -90,6 +95,7 @@ class Phrase:
     superlatives: tuple[Superlative, ...] = ()
     relations: tuple[Relation, ...] = ()
     excluded: tuple[Phrase, ...] = ()
+    head: str = ""
     nouns: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     count: int = 1
@@ -97,8 +103,9 @@ class Phrase:
 
     @property
     def empty(self) -> bool:
-        """True when nothing in it narrows the choice."""
-        return not (self.attributes or self.superlatives or self.relations or self.excluded)
+        """True when nothing in it but the noun narrows the choice."""
+        relations = any(not relation.guessed for relation in self.relations)
+        return not (self.attributes or self.superlatives or relations or self.excluded)
 
     def __str__(self) -> str:
         parts = [str(part) for part in (*self.attributes, *self.superlatives, *self.relations)]
@@ -123,6 +130,7 @@ class _Draft:
     superlatives: list[Superlative] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
     excluded: list[Phrase] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
     nouns: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
@@ -133,6 +141,12 @@ class _Draft:
     named: bool = False
     link: bool = False
     picture: bool = False
+    naming: bool = False
+    """The word before was part of the name."""
+    closed: bool = False
+    """The name is told: further nouns belong to what is said of it."""
+    lost: bool = False
+    """In a clause whose verb is not understood."""
 
     @property
     def blank(self) -> bool:
@@ -153,11 +167,33 @@ class _Draft:
             tuple(self.superlatives),
             tuple(self.relations),
             tuple(self.excluded),
+            " ".join(self.head),
             tuple(self.nouns),
             tuple(self.ignored),
             count,
             " ".join(self.words),
         )
+
+
+def _may_name(token: Lexeme) -> bool:
+    """Whether a word can be part of a name: a noun, a shape that is one, an unknown word."""
+    if token.kind is Kind.SHAPE:
+        return token.text in NOUN_SHAPES or token.text.removesuffix("s") in NOUN_SHAPES
+    return token.kind in (Kind.NOUN, Kind.UNKNOWN)
+
+
+def _is_dress(kind: str, inner: _Draft) -> bool:
+    """ "in the blue shirt" and "in black" tell the wearer's colour."""
+    if "clothes" in inner.nouns:
+        return kind in ("inside", "near", "wearing")
+    colours = [item.kind == "colour" for item in inner.attributes]
+    told = inner.named or inner.relations or inner.superlatives or inner.excluded
+    return kind in ("inside", "wearing") and bool(colours) and all(colours) and not told
+
+
+def _is_participle(token: Lexeme) -> bool:
+    """ "playing", "parked": what the thing does, where its name was told already."""
+    return token.kind is Kind.UNKNOWN and token.text.endswith(("ing", "ed"))
 
 
 def _alternatives(attributes: Sequence[Attribute]) -> list[Attribute]:
@@ -207,6 +243,11 @@ class _Parser:
             if token.kind is Kind.NOT:
                 negated = True
                 continue
+            if draft.naming and not _may_name(token):
+                draft.naming, draft.closed = False, True
+            if token.kind is Kind.OWNS:
+                draft = self._owned(draft)
+                continue
             self._take(draft, token, negated, depth)
             if token.kind not in (Kind.ARTICLE, Kind.FILLER, Kind.LINK, Kind.TONE):
                 negated = False
@@ -244,24 +285,69 @@ class _Parser:
             self._relation(draft, token.value, negated, depth)
         elif kind is Kind.EXCEPT:
             self._except(draft, depth)
-        elif kind is Kind.NOUN:
-            draft.named, draft.plural = True, draft.plural or token.plural
-            if negated and token.value != "thing":
-                draft.ignored.append(f"not {token.text}")
-            elif token.value == "picture":
-                draft.picture = True
-            elif token.value != "thing":
-                draft.nouns.append(token.value)
+        elif kind in (Kind.NOUN, Kind.UNKNOWN):
+            self._name(draft, token, negated)
         elif kind is Kind.NUMBER:
             draft.count = max(1, int(token.value))
         elif kind is Kind.ALL:
             draft.plural, draft.count = True, None
         elif kind is Kind.LINK:
-            draft.link = True
-        elif kind is Kind.UNKNOWN:
+            draft.link, draft.closed, draft.lost = True, False, False
+        elif kind is Kind.ARTICLE and draft.lost and self._peek() is not None:
+            draft.lost = False
+            self._relation(draft, "near", negated, depth, guessed=True)
+        elif kind is Kind.FILLER and token.text == "of":
+            self._of(draft, depth)
+
+    def _name(self, draft: _Draft, token: Lexeme, negated: bool) -> None:
+        """Take a word that may name the thing: the first run of such words does."""
+        draft.named = True
+        if token.value == "picture" and token.kind is Kind.NOUN:
+            draft.picture = True
+        elif draft.lost or draft.closed or (draft.naming and _is_participle(token)):
             draft.ignored.append(token.text)
-            draft.plural = draft.plural or (token.plural and not draft.named)
-            draft.named = True
+            draft.lost = draft.lost or token.kind is Kind.UNKNOWN
+            draft.naming, draft.closed = False, True
+        elif token.value == "thing" and token.kind is Kind.NOUN:
+            draft.plural, draft.closed = draft.plural or token.plural, True
+        elif negated and token.kind is Kind.NOUN:
+            draft.ignored.append(f"not {token.text}")
+        else:
+            self._extend_name(draft, token)
+
+    @staticmethod
+    def _extend_name(draft: _Draft, token: Lexeme) -> None:
+        """ "tennis player": the last noun says what it is, and how many."""
+        draft.plural = token.plural or (draft.plural and not draft.naming)
+        if not draft.head or draft.naming:
+            draft.head.append(token.text)
+        if token.kind is Kind.UNKNOWN:
+            draft.ignored.append(token.text)
+            draft.nouns.clear()
+        else:
+            draft.nouns.append(token.value)
+        draft.naming = True
+
+    @staticmethod
+    def _owned(owner: _Draft) -> _Draft:
+        """ "the kettle's spout": what comes is a part of what was named."""
+        return _Draft(relations=[Relation("part", owner.finish())], words=owner.words)
+
+    def _of(self, draft: _Draft, depth: int) -> None:
+        """ "the spout of the kettle" is a part; "a piece of furniture" is furniture, and "a bunch
+        of bananas" bananas."""
+        following = self._peek()
+        if draft.head and draft.head[-1] in MEASURES and following is not None:
+            draft.ignored.remove(draft.head[-1])
+            draft.head.clear()
+            draft.nouns.clear()
+            draft.closed = draft.plural = False
+            return
+        if draft.closed and not draft.head:
+            draft.closed = False
+        elif draft.head and following is not None and following.kind is Kind.ARTICLE:
+            draft.lost = False
+            self._relation(draft, "part", False, depth)
 
     def _attribute(self, draft: _Draft, token: Lexeme, negated: bool) -> None:
         name = _ATTRIBUTES[token.kind]
@@ -271,10 +357,13 @@ class _Parser:
         tone = draft.tone if token.kind is Kind.COLOUR else ""
         if tone:
             draft.tone = ""
-        if token.kind is Kind.SHAPE:
+        if token.kind is Kind.SHAPE and _may_name(token):
+            if draft.lost or draft.closed:
+                draft.ignored.append(token.text)
+                return
+            draft.named = draft.naming = True
+            draft.head.append(token.text)
             draft.plural = draft.plural or token.plural
-            stem = token.text.removesuffix("s")
-            draft.named = draft.named or stem in NOUN_SHAPES or token.text in NOUN_SHAPES
         before = self._tokens[self._at - 2] if self._at >= 2 else None
         last = draft.attributes[-1] if draft.attributes else None
         if before is not None and before.kind is Kind.OR and last and last.kind == name:
@@ -291,6 +380,9 @@ class _Parser:
         elif token.kind is Kind.SIDE:
             relative = not draft.named
             draft.attributes.append(Attribute("place", (token.value,), negated, relative=relative))
+            following = self._peek()
+            if token.text.endswith(" hand") and (following is None or not _may_name(following)):
+                self._name(draft, Lexeme(Kind.UNKNOWN, "hand", "hand"), False)
         elif token.kind is Kind.FROM_SIDE:
             axis = {"left": "-x", "right": "+x", "top": "-y", "bottom": "+y"}[token.value]
             draft.superlatives.append(Superlative(axis, draft.ordinal or 1))
@@ -314,7 +406,9 @@ class _Parser:
             and following.kind is Kind.ARTICLE
         )
 
-    def _relation(self, draft: _Draft, kind: str, negated: bool, depth: int) -> None:
+    def _relation(
+        self, draft: _Draft, kind: str, negated: bool, depth: int, guessed: bool = False
+    ) -> None:
         if depth >= MAX_DEPTH or self._peek() is None:
             draft.ignored.append(kind)
             return
@@ -322,14 +416,17 @@ class _Parser:
         draft.words.extend(inner.words)
         if inner.picture:
             self._place_in_picture(draft, kind, inner, negated)
-        elif "clothes" in inner.nouns and kind in ("inside", "near", "wearing"):
-            # "in the blue shirt" tells the wearer's colour.
-            draft.attributes.extend(item for item in inner.attributes if item.kind == "colour")
+        elif _is_dress(kind, inner):
+            draft.attributes.extend(
+                replace(item, negated=item.negated != negated)
+                for item in inner.attributes
+                if item.kind == "colour"
+            )
         elif inner.blank:
             draft.ignored.extend((kind, *inner.ignored))
         else:
-            draft.relations.append(Relation(kind, inner.finish(), negated))
-        draft.named = True
+            draft.relations.append(Relation(kind, inner.finish(), negated, guessed))
+        draft.named = draft.closed = True
 
     @staticmethod
     def _place_in_picture(draft: _Draft, kind: str, inner: _Draft, negated: bool) -> None:

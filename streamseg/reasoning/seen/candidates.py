@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning import regions
-from streamseg.reasoning.colour import FAMILIES, INDEX, KINSHIP
-from streamseg.reasoning.picture import Picture
-from streamseg.reasoning.regions import Region
+from streamseg.reasoning.seen import regions
+from streamseg.reasoning.seen.colour import FAMILIES, INDEX, KINSHIP
+from streamseg.reasoning.seen.picture import Picture
+from streamseg.reasoning.seen.regions import Region
 from streamseg.types import Mask
 
 FloatArray = NDArray[np.float32]
@@ -198,7 +198,7 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
         stands_out=stands_out,
         objectness=objectness * purity**2 * min(parts.body / _LEAST_BODY, 1.0),
         velocity=motion,
-        sides=_sides(region, width, height),
+        sides=sides_of(region, width, height),
     )
 
 
@@ -231,7 +231,8 @@ def _explains(names: FloatArray, family: Sequence[str]) -> float:
     return float(sum(names[INDEX[name]] for name in family)) - 0.05 * len(family)
 
 
-def _sides(region: Region, width: int, height: int) -> frozenset[str]:
+def sides_of(region: Region, width: int, height: int) -> frozenset[str]:
+    """Sides of the picture that a region touches, of "left top right bottom"."""
     touches = {
         "left": region.x0 <= 0,
         "top": region.y0 <= 0,

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning.colour import lightness, name_shares
-from streamseg.reasoning.ego_motion import velocities
-from streamseg.reasoning.saliency import edges, saliency
+from streamseg.reasoning.seen.colour import lightness, name_shares
+from streamseg.reasoning.seen.ego_motion import velocities
+from streamseg.reasoning.seen.saliency import edges, saliency
 from streamseg.types import Frame, Image
 
 FloatArray = NDArray[np.float32]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from streamseg.reasoning.candidates import Candidate
-from streamseg.reasoning.picture import Picture
+from streamseg.reasoning.seen.candidates import Candidate
+from streamseg.reasoning.seen.picture import Picture
 
 _REACH_PX = 36.0
 """In source pixels: below the 40 within which VideoSeg-R1 counts a negative point as valid."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamseg.reasoning import lexicon
-from streamseg.reasoning.grammar import ALL, Attribute, Phrase, Superlative, parse
+from streamseg.reasoning.words import lexicon
+from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Superlative, parse
 
 
 def only(text: str) -> Phrase:
@@ -31,10 +33,66 @@ def only(text: str) -> Phrase:
         ("the object coming in", ["motion entering"]),
         ("the striped oval", ["texture striped", "shape ellipse"]),
         ("the man in the blue shirt", ["colour blue"]),
+        ("the man in blue", ["colour blue"]),
+        ("the woman dressed in dark red", ["colour dark red"]),
+        ("the man who is not in blue", ["not colour blue"]),
+        ("the man not wearing the blue shirt", ["not colour blue"]),
     ],
 )
 def test_attributes(text: str, expected: list[str]) -> None:
     assert [str(item) for item in only(text).attributes] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "head"),
+    [
+        ("the red ball", "ball"),
+        ("the tennis player", "tennis player"),
+        ("the red thing", ""),
+        ("the moving hands", "hands"),
+        ("the hand", "hand"),
+        ("the left hand", "hand"),
+        ("the left hand mug", "mug"),
+        ("the cup on the left hand side", "cup"),
+        ("the cup in the lower left hand corner", "cup"),
+        ("a piece of furniture", "furniture"),
+        ("the bunch of bananas", "bananas"),
+        ("a group of people", "people"),
+        ("the group", "group"),
+        ("the glass of water", "glass"),
+        ("the spout of the kettle", "spout"),
+        ("the kettle's spout", "spout"),
+        ("it's the red apple", "apple"),
+        ("the girl jumping on the bed", "girl"),
+        ("the man holding the umbrella", "man"),
+    ],
+)
+def test_the_head_names_the_thing(text: str, head: str) -> None:
+    assert only(text).head == head
+
+
+def test_a_measure_is_no_word_that_was_not_understood() -> None:
+    bunch, bananas = only("the bunch of bananas"), only("the bananas")
+    assert replace(bunch, text=bananas.text) == bananas
+
+
+@pytest.mark.parametrize("text", ["the dog's red collar", "the red collar of the dog"])
+def test_what_is_owned_is_a_part_of_its_owner(text: str) -> None:
+    phrase = only(text)
+    assert phrase.head == "collar"
+    assert [str(item) for item in phrase.attributes] == ["colour red"]
+    (relation,) = phrase.relations
+    assert relation.kind == "part"
+    assert relation.other.head == "dog"
+
+
+def test_a_verb_that_is_not_known_tells_of_nearness_perhaps() -> None:
+    (relation,) = only("the man holding the blue umbrella").relations
+    assert relation.guessed
+    assert relation.other.head == "umbrella"
+    assert str(relation) == "perhaps near (colour blue)"
+    assert only("the man holding the umbrella").empty
+    assert not only("the man next to the umbrella").empty
 
 
 @pytest.mark.parametrize(

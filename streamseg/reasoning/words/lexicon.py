@@ -41,6 +41,7 @@ class Kind(Enum):
     LINK = auto()
     FILLER = auto()
     COMMA = auto()
+    OWNS = auto()
     UNKNOWN = auto()
 
 
@@ -85,13 +86,14 @@ PLACES = {
     "at the top edge; upper part; top part; at the upper edge; up high; high up",
     "bottom": "on the bottom; at the bottom; at bottom; in the bottom; in the lower half; "
     "in the bottom half; at the bottom edge; lower part; bottom part; at the lower edge; down low",
-    "top left": "top left; upper left; top left corner; upper left corner; left upper; left top",
+    "top left": "top left; upper left; top left corner; upper left corner; left upper; left top; "
+    "top left hand corner; upper left hand corner",
     "top right": "top right; upper right; top right corner; upper right corner; right upper; "
-    "right top",
+    "right top; top right hand corner; upper right hand corner",
     "bottom left": "bottom left; lower left; bottom left corner; lower left corner; left lower; "
-    "left bottom",
+    "left bottom; lower left hand corner; bottom left hand corner",
     "bottom right": "bottom right; lower right; bottom right corner; lower right corner; "
-    "right lower; right bottom",
+    "lower right hand corner; bottom right hand corner; right lower; right bottom",
     "centre": "middle; centre; center; central; in the middle; in the centre; in the center; "
     "at the centre; at the center; in the middle of the picture; in the middle of the image; "
     "in the middle of the frame; in the middle of the screen; in the centre of the picture; "
@@ -126,7 +128,9 @@ MOTIONS = {
     "entering": "entering; coming in; comes in; enters; entered; came in; coming into view; "
     "coming into the picture; coming into the frame; just came in; arriving; appearing; appears; "
     "comes into view; entering the scene; enters the scene; entering the picture; newcomer; "
-    "comes into the picture; comes back; coming back; arrived; just appeared",
+    "walks in; walking in; walked in; goes in; going in; runs in; running in; steps in; "
+    "stepping in; drives in; driving in; comes into the picture; comes back; coming back; "
+    "arrived; just appeared",
     "leaving": "leaving; going out; goes out; exiting; exits; leaves; leaving the picture; "
     "leaving the frame; disappearing; disappears; going away; leaving the scene; "
     "leaves the scene; leaves the picture; goes away; departing; about to leave",
@@ -164,6 +168,13 @@ _NOUN_SHAPES = (
 )
 NOUN_SHAPES = frozenset(_NOUN_SHAPES.split())
 """Shape words that also name the thing, and so carry its number."""
+
+_GEOMETRIC = (
+    "disc disk circle sphere dot square cube rectangle triangle pyramid star ring hoop annulus "
+    "torus ellipse oval cross pentagon hexagon diamond rhombus lozenge heart crescent blob"
+)
+GEOMETRIC = frozenset(_GEOMETRIC.split())
+"""Shapes that are all there is to the thing: a ring is what looks like one, a wheel may not be."""
 
 TEXTURES = {
     "striped": "striped; stripy; stripes; with stripes; banded; zebra",
@@ -281,14 +292,25 @@ FILLERS = (
     "can; you; could; would; and then; then; also; very; quite; really; just; now; currently; "
     "currently in; visible; exactly; shown; located; placed; lying; sitting; positioned; seen; "
     "more; most; rather; somewhat; slightly; kind; sort; type; colour; color; size; side; area; "
-    "hand; direction; its; their; his; her; my; your; while; as; have; has; had; having; been; "
+    "direction; its; their; his; her; my; your; while; as; have; has; had; having; been; "
     "was; were; be; being; in colour; in color; shaped; sized; motion; up to; into; out; away; "
     "sits; lies; stands; than; from; mask; masks; out of; the whole; whole; entire; do; does; did; "
-    "all the time; throughout; always; ever"
+    "all the time; throughout; always; ever; it's; that's; what's; who's; he's; she's; there's; "
+    "here's; let's; where's; one's"
 )
 ARTICLES = "the; a; an; this; these; those; some; any"
 
-_WORDS = re.compile(r"\w+(?:'\w+)?|[,;.!?&+]")
+_MEASURES = (
+    "bunch group crowd flock herd pile heap stack slice row set bit batch cluster pack swarm team "
+    "collection pieces slices"
+)
+MEASURES = frozenset(_MEASURES.split())
+"""Before "of" they tell how many or how much of what follows: a bunch of bananas is bananas."""
+
+_WORDS = re.compile(r"\w+(?:'\w+)?|[,;.!?&+§]")
+_POSSESSIVE = re.compile(r"\b(?!(?:it|that|what|who|he|she|there|here|let|where|one)')(\w+)'s\b")
+_OWNED = "§"
+"""Stands for a possessive 's between two words."""
 _BREAKS = frozenset(",;.!?")
 MAX_CHARS = 1000
 
@@ -324,7 +346,7 @@ def _table() -> dict[tuple[str, ...], tuple[Kind, str]]:
         add(kind, entries)
     add(Kind.NOUN, {"thing": "one; ones"})
     add(Kind.PLACE, _places_in_the_picture())
-    add(Kind.ALL, {"": "all; every; each; all of; every one of; each of; everything"})
+    add(Kind.ALL, {"": "all; every; each; all of; every one of; each of"})
     add(Kind.AND, {"": "and; &; as well as; plus also; together with"})
     add(Kind.OR, {"": "or"})
     add(Kind.COMMA, {"": "but"})
@@ -357,13 +379,13 @@ def _places_in_the_picture() -> dict[str, str]:
 
 _TABLE = _table()
 _LONGEST = max(len(words) for words in _TABLE)
-_PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "those"))
+_PLURALS = frozenset(("men", "women", "people", "children", "ones", "these", "those", "everything"))
 
 
 def lexemes(text: str) -> Iterator[Lexeme]:
     """Split a sentence into its longest meaningful runs; never raises, whatever the text."""
     clean = text[:MAX_CHARS].lower().replace("’", "'").replace("-", " ")
-    words = _WORDS.findall(clean)
+    words = _WORDS.findall(_POSSESSIVE.sub(rf"\1 {_OWNED}", clean))
     at = 0
     while at < len(words):
         length, lexeme = _longest(words, at)
@@ -372,6 +394,8 @@ def lexemes(text: str) -> Iterator[Lexeme]:
 
 
 def _longest(words: list[str], at: int) -> tuple[int, Lexeme]:
+    if words[at] == _OWNED:
+        return 1, Lexeme(Kind.OWNS, "", "'s")
     if words[at] in _BREAKS:
         return 1, Lexeme(Kind.COMMA, "", words[at])
     for length in range(min(_LONGEST, len(words) - at), 0, -1):

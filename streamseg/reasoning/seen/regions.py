@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.reasoning.colour import FAMILIES, INDEX
-from streamseg.reasoning.picture import Picture
+from streamseg.reasoning.seen.colour import FAMILIES, INDEX
+from streamseg.reasoning.seen.picture import Picture
 from streamseg.types import Mask
 
 _MIN_AREA_FRACTION = 0.0004
