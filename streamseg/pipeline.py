@@ -374,6 +374,7 @@ class Run:
             trigger=None if look is None else look.decision.reason,
             timings_ms=timings,
             reasoner=self._dialogue.state,
+            doubt=self._dialogue.doubt,
         )
 
     def _latency_ms(self, frame: Frame, started_ns: int, timings: Mapping[str, float]) -> float:
