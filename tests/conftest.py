@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if PROCESSES > 1:  # before torch is imported; processes that tests start inherit it
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // PROCESSES)))
+
+# A test run in the background, or under nohup, inherits signals that are ignored, and so would the
+# programs that tests start and send them to.
+for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)

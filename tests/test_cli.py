@@ -20,6 +20,7 @@ from hub_server import Hub
 
 from streamseg import synthetic
 from streamseg.cli_report import report
+from streamseg.registry import MODELS
 from streamseg.sinks.masks import read_masks
 
 SCENE = "synthetic:easy?seed=1&size=320x180&frames=40"
@@ -217,14 +218,13 @@ def test_a_file_by_path_is_here_and_is_verified(streamseg: Call, tmp_path: Path)
 def test_a_configs_models_are_fetched_and_verified_together(
     streamseg: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from streamseg import weights
 
     cutter, home = b"a cutter", "/ustc-community/dfine-nano-coco"
-    files = [*weights._MODELS["d-fine-nano"].files]
+    files = [*MODELS["d-fine-nano"].files]
     with Hub({"/v0/u2netp.onnx": cutter} | {f"{home}/{file}": b"{}" for file in files}) as server:
         pinned = (hashlib.sha256(cutter).hexdigest(),)
-        row = replace(weights._MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
-        monkeypatch.setitem(weights._MODELS, "u2netp", row)
+        row = replace(MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
+        monkeypatch.setitem(MODELS, "u2netp", row)
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))

@@ -270,8 +270,8 @@ def everyday(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with Hub({**DETECTOR, "/v0/u2netp.onnx": CUTTER}) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         pinned = (hashlib.sha256(CUTTER).hexdigest(),)
-        row = replace(weights._MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
-        monkeypatch.setitem(weights._MODELS, "u2netp", row)
+        row = replace(MODELS["u2netp"], home=f"{server.url}/v0", sha256=pinned)
+        monkeypatch.setitem(MODELS, "u2netp", row)
         yield server
 
 
@@ -307,10 +307,10 @@ def test_a_detectors_file_that_was_changed_is_told(everyday: Hub, cache: Path) -
 
 
 def test_each_pin_is_a_sum_of_a_file_that_is_fetched() -> None:
-    for row in weights._MODELS.values():
+    for row in MODELS.values():
         assert len(row.sha256) in (0, len(row.files)), row.name
         assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in row.sha256), row.name
-    assert weights._MODELS["u2netp"].sha256
+    assert MODELS["u2netp"].sha256
 
 
 def test_a_model_is_located_as_its_one_file_or_its_folder(everyday: Hub, cache: Path) -> None:

@@ -96,8 +96,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in ("sam2", "sam2_video"):
         raise CheckpointError(
-            f"{path}: expected model_type sam2 or sam2_video, got {str(kind)[:60]!r}; "
-            "give a SAM2 folder"
+            f"{path}: expected model_type sam2 or sam2_video, got {kind!r:.60}; give a SAM2 folder"
         )
     absent = [part for part in PARTS if not isinstance(config.get(part), dict)]
     if absent:
