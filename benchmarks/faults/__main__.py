@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from streamseg.benchmarks import machine
+from streamseg.benchmarks import machine, neighbours
 from streamseg.benchmarks.faults import stage, verdict
 from streamseg.benchmarks.faults.mischief import Bench, make_mischief
 from streamseg.benchmarks.faults.stage import Outcome, Script
@@ -153,7 +153,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _options(words)
     script, seconds = _script(options)
     faulthandler.dump_traceback_later(seconds + _HANG_S, exit=True)
-    with tempfile.TemporaryDirectory() as folder, stage.busy(options.busy):
+    with tempfile.TemporaryDirectory() as folder, neighbours.busy(options.busy):
         output = options.output or Path(folder) / "out"
         outcome = stage.perform(options.config, options.seed, output, script)
         bounds = Bounds(options.picture_s, options.mask_s, options.gap_s)

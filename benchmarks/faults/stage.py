@@ -5,15 +5,13 @@ the trouble in a thread beside; knows no fault and sets no bound.
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,15 +139,3 @@ def _let_go(start: Vitals) -> Vitals:
 
 def _url(proxy: FaultyProxy) -> str:
     return f"tcp://127.0.0.1:{proxy.port}"
-
-
-@contextmanager
-def busy(processes: int) -> Iterator[None]:
-    """So many processes beside that take all the processor they can get."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
