@@ -208,6 +208,8 @@ class Stubborn:
 
     def __init__(self, hangs_in: str = "") -> None:
         self.let_go = threading.Event()
+        self.under_way = threading.Event()
+        """It hangs, or what comes before it hangs has been reached."""
         self.closed = False
         self._hangs_in = hangs_in
 
@@ -215,6 +217,7 @@ class Stubborn:
         self._hang("open")
 
     def write(self, result: FrameResult) -> None:
+        self.under_way.set()
         self._hang("write")
 
     def close(self, summary: Mapping[str, Any]) -> None:
@@ -223,6 +226,7 @@ class Stubborn:
 
     def _hang(self, where: str) -> None:
         if where == self._hangs_in:
+            self.under_way.set()
             self.let_go.wait(120)
 
 
@@ -236,10 +240,12 @@ def test_a_stop_leaves_a_sink_that_hangs_behind(where: str, live: bool, tmp_path
     stopped_s: list[float] = []
 
     def stop() -> None:
+        sink.under_way.wait(60)
+        time.sleep(0.5)
         stopped_s.append(time.monotonic())
         segmenter.stop()
 
-    threading.Timer(1.0, stop).start()
+    threading.Thread(target=stop, daemon=True).start()
     try:
         list(segmenter.run(spec, "the mug", sinks=[*whole, sink], on_event=events.append))
         assert time.monotonic() - stopped_s[0] < HANG_S
