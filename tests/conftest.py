@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from hypothesis import settings
+
 PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if PROCESSES > 1:  # before torch is imported; processes that tests start inherit it
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // PROCESSES)))
@@ -15,3 +17,7 @@ for name in ("SIGHUP", "SIGINT", "SIGTERM"):
     number = getattr(signal, name, None)
     if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+
+# The same examples on every run, and no limit on the time of one: a busy machine is no fault.
+settings.register_profile("streamseg", derandomize=True, deadline=None)
+settings.load_profile("streamseg")

@@ -66,7 +66,10 @@ class Masker:
     are, percent-encoded or decoded, escaped, whole or in part."""
 
     def __init__(self, *specs: str) -> None:
-        pieces = [piece for spec in specs for piece in _pieces(spec)]
+        pieces: list[Piece] = []
+        for spec in specs:
+            found = list(_pieces(spec))
+            pieces += [*found, *_joined(found)]
         self._secrets = _forms(pieces)
 
     def __call__(self, text: str) -> str:
@@ -85,6 +88,20 @@ def _pieces(spec: str) -> Iterator[Piece]:
         yield from pipeline_pieces(spec[begins:], _pieces)
     else:
         yield from loose_pieces(spec)
+
+
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Secrets that only a mark parts, such as a key with a "?" in it, as one."""
+    run: list[Piece] = []
+    for piece in (*pieces, Piece("  ")):
+        if piece.hidden or (run and len(piece.text) == 1):
+            run.append(piece)
+            continue
+        while run and not run[-1].hidden:
+            run.pop()
+        if len(run) > 1:
+            yield Piece("".join(each.text for each in run), hidden=True)
+        run = []
 
 
 def _mask_line(line: str) -> str:
@@ -139,11 +156,12 @@ def _forms(pieces: Iterable[Piece]) -> frozenset[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """All of a secret, what its colons part, and the values in it."""
+    """All of a secret, what its colons part, also before an "@" in it, and the values in it."""
     yield text
-    user, *rest = text.split(":", _MOST_COLONS)
-    yield user
-    yield from (":".join(rest[start:]) for start in range(len(rest)))
+    for login in {text, text.partition("@")[0], text.rpartition("@")[0]}:
+        user, *rest = login.split(":", _MOST_COLONS)
+        yield user
+        yield from (":".join(rest[start:]) for start in range(len(rest)))
     for part in _BETWEEN_PARTS.split(text):
         yield part.partition("=")[2] or part
 
