@@ -22,7 +22,6 @@ from streamseg.config_bounds import (
     Seconds,
     Section,
     Share,
-    Threads,
     Whole,
     Words,
 )
@@ -30,6 +29,7 @@ from streamseg.config_bounds import trouble_with_device as trouble_with_device
 from streamseg.config_engines import EngineConfig as EngineConfig
 from streamseg.config_engines import EngineFamily as EngineFamily
 from streamseg.config_engines import NetworkSection as NetworkSection
+from streamseg.config_engines import WholeNetworkSection
 from streamseg.config_files import apply_override, explain, read_yaml
 from streamseg.config_files import available as available
 from streamseg.errors import ConfigError
@@ -124,7 +124,7 @@ class SamplerConfig(Section):
     )
 
 
-class ObjectsConfig(Section):
+class ObjectsConfig(WholeNetworkSection):
     """A detector of everyday things, for the reasoner that knows them by name."""
 
     detector: Words = Field(
@@ -138,8 +138,6 @@ class ObjectsConfig(Section):
     threshold: Annotated[Real, Field(ge=0.01, le=0.99)] | None = Field(
         None, description="Score from which the detector counts as seeing; none: the layout's."
     )
-    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
-    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
 
 
 class ReasoningConfig(Section):
@@ -187,7 +185,7 @@ class Sam2Config(NetworkSection):
     )
 
 
-class SalientConfig(Section):
+class SalientConfig(WholeNetworkSection):
     """A small salient-object network on the crop around a box, held against GrabCut."""
 
     network: Words = Field(
@@ -197,8 +195,6 @@ class SalientConfig(Section):
         0.3, description="Crop margin on each side, in sides of the box."
     )
     threshold: Fraction = Field(0.5, description="Of the network's map, from which it is object.")
-    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
-    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
 
 
 class SegmentationConfig(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from streamseg.config_bounds import Device, Few, Real, Section, Whole, Words
+from streamseg.config_bounds import Device, Few, Real, Section, Threads, Whole, Words
 
 EngineFamily = Literal["torch", "onnxruntime", "tensorrt", "tensorrt-rtx"]
 
@@ -38,9 +38,7 @@ class EngineConfig(Section):
         le=100.0,
         description="Width over height of the pictures that `export` prepares for.",
     )
-    threads: Annotated[Whole, Field(ge=0, le=1024)] = Field(
-        0, description="ONNX Runtime's, on the CPU; 0: one per core."
-    )
+    threads: Threads = Field(0, description="ONNX Runtime's, on the CPU; 0: one per core.")
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
         ("cpu",), min_length=1, max_length=3, description="ONNX Runtime's, in order of preference."
     )
@@ -125,3 +123,10 @@ class NetworkSection(Section):
                 f"engine.cuda_graph: expected device cuda, or auto, with it, got {self.device}"
             )
         return self
+
+
+class WholeNetworkSection(Section):
+    """A small network in one ONNX file, run whole by ONNX Runtime."""
+
+    threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
+    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
