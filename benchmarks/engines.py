@@ -30,13 +30,13 @@ from rich.table import Table
 
 from streamseg.benchmarks import machine
 from streamseg.benchmarks.crowd import crowd
-from streamseg.checkpoints import read_state
 from streamseg.config import EngineConfig, MemoryConfig, WindowsConfig
 from streamseg.engines.torch import XMem
 from streamseg.export.verify_xmem import CLIP_FRAMES, Clip, overlaps
 from streamseg.export.xmem_engines import XMemEngines
-from streamseg.propagation.xmem import Network, XMemPropagator
+from streamseg.propagation.xmem.loop import Network, XMemPropagator
 from streamseg.training.widen import widened
+from streamseg.weights.checkpoints import read_state
 
 PLAIN = "eager fp32"
 _CROWD = 16

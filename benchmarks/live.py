@@ -16,7 +16,7 @@ import numpy as np
 from streamseg import StreamSegmenter, sinks, synthetic
 from streamseg.clock import RealClock
 from streamseg.config import ReasoningConfig
-from streamseg.reasoning.worker import ReasoningWorker
+from streamseg.reasoning.worker.client import ReasoningWorker
 from streamseg.types import Event
 
 PATIENCE_S = 60.0

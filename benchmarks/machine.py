@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from streamseg.summary import versions
+from streamseg.loop.summary import versions
 
 
 def describe() -> dict[str, Any]:

@@ -39,7 +39,7 @@ from streamseg.export.sam2_video import Sam2VideoParts
 from streamseg.nets.sam2_image import Sam2Image
 from streamseg.nets.sam2_selftest import selftest_video_model, with_seeded_weights
 from streamseg.nets.sam2_video import Sam2Video
-from streamseg.propagation.sam2_memory import memories_each
+from streamseg.propagation.sam2.memory import memories_each
 
 CPU = torch.device("cpu")
 Run = Callable[[], object]

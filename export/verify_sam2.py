@@ -9,7 +9,7 @@ import numpy as np
 
 from streamseg.config import Sam2PropagationConfig
 from streamseg.export.verify_xmem import PipelineVerdict, overlaps
-from streamseg.propagation.sam2 import Network, Sam2Propagator
+from streamseg.propagation.sam2.propagator import Network, Sam2Propagator
 from streamseg.synthetic import Scene, scene
 from streamseg.types import Frame, Mask
 

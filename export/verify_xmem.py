@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamseg.config import MemoryConfig, WindowsConfig
-from streamseg.propagation.xmem import Network, XMemPropagator
+from streamseg.propagation.xmem.loop import Network, XMemPropagator
 from streamseg.synthetic import Scene, scene
 
 IOU_LIMIT = 0.99

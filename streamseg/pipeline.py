@@ -20,11 +20,13 @@ import numpy as np
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock
 from streamseg.config import Config
-from streamseg.engines_in_use import EnginesInUse
 from streamseg.errors import SourceError
-from streamseg.inbox import Inbox
 from streamseg.keyframes.watch import KeyframeWatch, Look
-from streamseg.listener import OnEvent
+from streamseg.loop.engines_in_use import EnginesInUse
+from streamseg.loop.inbox import Inbox
+from streamseg.loop.listener import OnEvent
+from streamseg.loop.summary import GroundingLog, describe_run, describe_setting
+from streamseg.loop.telemetry import Telemetry
 from streamseg.propagation import Propagator
 from streamseg.propagation.catchup import CatchUp, Job
 from streamseg.propagation.tracks import Merge, TrackBook, without
@@ -34,8 +36,6 @@ from streamseg.segmentation import Segmenter
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
 from streamseg.sources import Source, StreamEnded
-from streamseg.summary import GroundingLog, describe_run, describe_setting
-from streamseg.telemetry import Telemetry
 from streamseg.types import (
     Event,
     Frame,

@@ -11,20 +11,20 @@ from streamseg import config as configs
 from streamseg import propagation, reasoning, segmentation
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
-from streamseg.endings import Ending
 from streamseg.errors import UsageError
-from streamseg.inbox import Inbox, check_query
-from streamseg.listener import OnEvent, careful
+from streamseg.loop.endings import Ending
+from streamseg.loop.inbox import Inbox, check_query
+from streamseg.loop.listener import OnEvent, careful
+from streamseg.loop.results import Results
+from streamseg.loop.session import PushedPictures, Session
+from streamseg.loop.summary import nothing_done
 from streamseg.masking import legible
 from streamseg.pipeline import Run
-from streamseg.results import Results
-from streamseg.session import PushedPictures, Session
 from streamseg.sinks import Sink
 from streamseg.sources import Source, StreamEnded, open_source
 from streamseg.sources.arrays import Order, checked_order
 from streamseg.sources.given import Given, spec_or_source
 from streamseg.sources.spec import local_files
-from streamseg.summary import nothing_done
 from streamseg.types import Box, Event, Point, SourceInfo, Target
 
 

@@ -22,7 +22,7 @@ from streamseg.sinks.masks import read_masks
 PATIENCE_S = 90.0
 """After which something counts as hanging: far beyond what a busy machine needs."""
 PROGRAM = (sys.executable, "-c", "from streamseg.cli import main; main()")
-_REASONER = "streamseg.reasoning.worker_main"
+_REASONER = "streamseg.reasoning.worker.main"
 
 
 class LiveRun:

@@ -22,17 +22,15 @@ HOMES = {
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
 COMMON = {
     *("types", "errors", "config", "clock", "vocabulary", "engines"),
-    *("masking", "paths"),
+    *("masking", "borders"),
 }
 STAGE_EXTRAS = {
     "reasoning.detection": {"weights"},
-    "reasoning.detection.layout": {"config_files"},
-    "reasoning.detection.pretrained": {"json_file"},
     "segmentation.salient": {"weights"},
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},
-    "propagation.neural": {"weights"},
-    "propagation.sam2": {"weights", "eye"},
+    "propagation.xmem.propagator": {"weights"},
+    "propagation.sam2.propagator": {"weights", "eye"},
 }
 """What a single file may know besides; each line is a decision."""
 
@@ -224,7 +222,7 @@ def test_the_default_runs_without_any_optional_package() -> None:
     assert done.returncode == 0, done.stderr
 
 
-LOADED_BY_DEFAULT = ("cli", "pipeline", "weights", "reasoning.worker_main", *sorted(STAGES))
+LOADED_BY_DEFAULT = ("cli", "pipeline", "weights", "reasoning.worker.main", *sorted(STAGES))
 
 
 def test_nothing_loaded_by_default_leads_to_an_optional_package() -> None:

@@ -21,7 +21,7 @@ from streamseg.benchmarks.faults.proxy import FaultyProxy
 from streamseg.benchmarks.faults.reel import ABSENT, SENTENCES, SIZES
 from streamseg.types import FrameResult, SourceInfo
 
-_REASONER = "streamseg.reasoning.worker_main"
+_REASONER = "streamseg.reasoning.worker.main"
 
 
 class BrittleSink:

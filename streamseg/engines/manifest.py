@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
+from streamseg.borders.json_file import JsonFileError, read_json
 from streamseg.engines import TensorSpec
 from streamseg.engines.files import locked, sweep, write_whole
 from streamseg.errors import EngineError
-from streamseg.json_file import JsonFileError, read_json
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from streamseg.checkpoints import check_shapes, read_state, shapes_of
+from streamseg.borders.json_file import JsonFileError, read_json
 from streamseg.errors import CheckpointError, MissingDependencyError
-from streamseg.json_file import JsonFileError, read_json
+from streamseg.weights.checkpoints import check_shapes, read_state, shapes_of
 
 try:
     from transformers import Sam2Config, Sam2Model

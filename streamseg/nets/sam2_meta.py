@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamseg.checkpoints import check_shapes, read_state, shapes_of
 from streamseg.errors import CheckpointError, MissingDependencyError
 from streamseg.nets.sam2 import TWINS
 from streamseg.nets.sam2_video import Sam2Video
+from streamseg.weights.checkpoints import check_shapes, read_state, shapes_of
 
 try:
     from transformers import Sam2Config, Sam2Model, Sam2VideoConfig, Sam2VideoModel

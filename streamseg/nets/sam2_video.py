@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamseg.checkpoints import check_shapes, read_state, shapes_of
+from streamseg.borders.json_file import JsonFileError, read_json
 from streamseg.errors import CheckpointError, MissingDependencyError
-from streamseg.json_file import JsonFileError, read_json
 from streamseg.nets.sam2 import with_twins
 from streamseg.nets.sam2_decoder import Decided, MaskDecoder
 from streamseg.nets.sam2_image import ImageEncoder, image_positions
 from streamseg.nets.sam2_memory import MemoryAttention, Positions
+from streamseg.weights.checkpoints import check_shapes, read_state, shapes_of
 
 try:
     from transformers import Sam2VideoConfig, Sam2VideoModel

@@ -1,14 +1,14 @@
 """XMem's network (Cheng and Schwing, ECCV 2022) in four separate parts: no memory, no loop.
 
     encode_key     picture                          → what depends on the picture alone
-    (memory)       key, selection                   → readout       propagation/memory.py
+    (memory)       key, selection                   → readout       propagation/xmem/memory.py
     decode         features, readout, sensory       → probabilities, sensory
       fuse           features, readout, sensory     → fused
       refine         skips, fused, sensory          → probabilities, sensory
     encode_value   picture, masks, sensory          → value, sensory
 
 `refine` is made of local operations alone, so it also runs on windows cut out of its inputs
-(`propagation/windows.py`); `fuse` pools over the whole picture. Each part is batched over the
+(`propagation/xmem/windows.py`); `fuse` pools over the whole picture. Each part is batched over the
 objects and takes and returns plain tensors, so that each can be compiled or exported alone.
 The state dict is the public checkpoints' (412 entries).
 """

@@ -62,13 +62,13 @@ def build(config: PropagationConfig) -> Propagator:
         MissingDependencyError: Its packages are not installed.
     """
     if config.backend == "xmem":
-        from streamseg.propagation.neural import NeuralPropagator
+        from streamseg.propagation.xmem.propagator import NeuralPropagator
 
         return NeuralPropagator.from_config(config.xmem)
     if config.backend == "sam2":
-        from streamseg.propagation.sam2 import Sam2Propagator
+        from streamseg.propagation.sam2.propagator import Sam2Propagator
 
         return Sam2Propagator.from_config(config.sam2)
-    from streamseg.propagation.flow import FlowPropagator
+    from streamseg.propagation.flow.propagator import FlowPropagator
 
     return FlowPropagator(config.flow)

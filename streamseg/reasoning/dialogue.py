@@ -15,7 +15,7 @@ from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.doubts import Doubts
-from streamseg.reasoning.worker import ReasoningWorker, Reply
+from streamseg.reasoning.worker.client import ReasoningWorker, Reply
 from streamseg.types import (
     Event,
     Frame,

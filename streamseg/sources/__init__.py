@@ -68,9 +68,9 @@ def open_source(
 
         return SyntheticSource.open(spec, config, clock)
     if spec.startswith("gst:"):
-        from streamseg.sources.gstreamer import open_gstreamer
+        from streamseg.sources.gstreamer.opening import open_gstreamer
 
         return open_gstreamer(spec, config, clock, on_event, stopped)
-    from streamseg.sources.av import open_av
+    from streamseg.sources.decoding.av import open_av
 
     return open_av(spec, config, clock, on_event, stopped)

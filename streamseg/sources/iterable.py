@@ -11,7 +11,7 @@ from streamseg.config import SourceConfig
 from streamseg.sources import StreamEnded
 from streamseg.sources.arrays import Order, checked_image, checked_pts
 from streamseg.sources.connection import Picture
-from streamseg.sources.epochs import FrameMaker
+from streamseg.sources.playing.epochs import FrameMaker
 from streamseg.types import Event, Frame, SourceInfo
 
 _CLOSE_S = 0.5

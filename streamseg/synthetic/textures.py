@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from streamseg.borders.paths import trouble_with_path
 from streamseg.errors import SourceError, SourceSpecError
 from streamseg.masking import legible
-from streamseg.paths import trouble_with_path
 from streamseg.types import Image
 
 _MOST = 8

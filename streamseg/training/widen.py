@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from streamseg.checkpoints import read_state
 from streamseg.nets.xmem import XMem
 from streamseg.training.xmem import save
+from streamseg.weights.checkpoints import read_state
 
 _SEGMENTS = {
     "decoder.fuser.block1.downsample.weight": ("f16", "value", "hidden"),

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from streamseg.checkpoints import read_state
 from streamseg.nets.attention import address, probe
 from streamseg.nets.xmem import KeyFeatures, XMem
 from streamseg.training.clips import ClipSizes, TrainingClips
 from streamseg.weights import RECORD
+from streamseg.weights.checkpoints import read_state
 
 NANO = {
     "key_dim": 32,

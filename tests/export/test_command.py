@@ -8,7 +8,7 @@ from streamseg.engines.files import write_whole
 from streamseg.engines.manifest import read_manifest, trusted_bytes
 from streamseg.export import command
 from streamseg.export.build import Made
-from streamseg.propagation.neural import NeuralPropagator
+from streamseg.propagation.xmem.propagator import NeuralPropagator
 
 ONE = ["--set", "propagation.xmem.engine.objects=[1]"]
 SMALL = ["--set", "propagation.xmem.height=48", *ONE]

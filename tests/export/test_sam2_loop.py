@@ -15,7 +15,7 @@ from streamseg.export.verify_sam2 import verify_loop
 from streamseg.export.verify_sam2_image import verify_segmenter
 from streamseg.nets.sam2_image import Sam2Image
 from streamseg.nets.sam2_selftest import selftest_sam2, selftest_sam2_video
-from streamseg.propagation.sam2 import Sam2Propagator
+from streamseg.propagation.sam2.propagator import Sam2Propagator
 from streamseg.synthetic import scene
 
 SMALL = [

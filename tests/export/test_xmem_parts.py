@@ -15,7 +15,7 @@ from streamseg.export.verify import LIMITS, reference, verify
 from streamseg.export.xmem import Readout, XMemShapes, part_keys, part_name, parts
 from streamseg.nets.attention import address
 from streamseg.nets.xmem import KeyFeatures, selftest_xmem
-from streamseg.propagation.memory import Memory
+from streamseg.propagation.xmem.memory import Memory
 
 SMALL = XMemShapes(64, 96, (3,), 48, 5, window=(2, 3))
 

@@ -16,7 +16,7 @@ from builders import frame
 from streamseg.buffer import FrameBuffer
 from streamseg.config import BufferConfig, CatchupConfig, FlowConfig
 from streamseg.propagation.catchup import CatchUp, Job, Segment
-from streamseg.propagation.flow import FlowPropagator
+from streamseg.propagation.flow.propagator import FlowPropagator
 from streamseg.types import Frame, Grounding, Mask, Segmented, Target
 
 SIZE = (160, 120)

@@ -12,7 +12,7 @@ from streamseg.clock import RealClock
 from streamseg.config import ReasoningConfig
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.dialogue import Dialogue, Question
-from streamseg.reasoning.worker import ReasoningWorker
+from streamseg.reasoning.worker.client import ReasoningWorker
 from streamseg.types import TriggerReason
 
 

@@ -14,8 +14,8 @@ from streamseg.clock import RealClock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
 from streamseg.sources import Source
-from streamseg.sources.av import open_av
-from streamseg.sources.gstreamer import open_gstreamer
+from streamseg.sources.decoding.av import open_av
+from streamseg.sources.gstreamer.opening import open_gstreamer
 
 CONFIG = SourceConfig(stall_s=0.8, connect_timeout_s=4.0)
 DECODE = "rtph264depay ! h264parse ! avdec_h264"

@@ -20,7 +20,7 @@ from streamseg.clock import RealClock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
 from streamseg.sources import Source, StreamEnded
-from streamseg.sources.av import open_av
+from streamseg.sources.decoding.av import open_av
 
 FRAMES = 24
 

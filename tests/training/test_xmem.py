@@ -11,7 +11,6 @@ from itertools import islice
 import pytest
 import torch
 
-from streamseg.checkpoints import read_state
 from streamseg.config import MemoryConfig
 from streamseg.nets.xmem import XMem, selftest_xmem
 from streamseg.propagation.xmem import XMemPropagator
@@ -19,6 +18,7 @@ from streamseg.training.clips import ClipSizes, TrainingClips
 from streamseg.training.widen import widened
 from streamseg.training.xmem import RECIPE, loss_of, nano, overlap, unrolled
 from streamseg.weights import RECORD
+from streamseg.weights.checkpoints import read_state
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from streamseg.config_files import explain, parse_yaml
+from streamseg.config.files import explain, parse_yaml
 from streamseg.errors import ConfigError
 from streamseg.reasoning.words.nouns import COCO80
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.borders.json_file import JsonFileError, read_json
 from streamseg.config import ObjectsConfig
 from streamseg.errors import CheckpointError, EngineError, MissingDependencyError
-from streamseg.json_file import JsonFileError, read_json
 from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.detection.boxes import corners, select
 from streamseg.types import Image

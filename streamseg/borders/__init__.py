@@ -1,0 +1,1 @@
+"""What comes from outside as text, read at a cost that it cannot drive up."""

@@ -1,0 +1,51 @@
+"""`streamseg models`: list, fetch and verify model weights."""
+
+from __future__ import annotations
+
+import typer
+
+from streamseg.cli import terminal
+from streamseg.cli.options import Debug, ModelName
+
+models = typer.Typer(help="List, fetch and verify model weights.", rich_markup_mode=None)
+
+
+@models.callback()
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_models()
+
+
+@models.command("list")
+def list_models(debug: Debug = False) -> None:
+    """List the models that configs name, where they are, and whether they are here."""
+    from streamseg import weights
+
+    for model in weights.list_models():
+        size = f"{model.nbytes / 1e6:.0f} MB" if model.nbytes else ""
+        state = "here" if model.present else "to fetch"
+        typer.echo(f"{model.name:24} {state:9} {size:>7}  {model.where}  ({model.licence})")
+
+
+@models.command("fetch")
+def fetch_model(name: ModelName, debug: Debug = False) -> None:
+    """Fetch a model's files, resuming where an earlier try broke off; all of a config's, by its
+    name ("everyday")."""
+    from streamseg import weights
+
+    for member in weights.members(name):
+        with terminal.file_progress(terminal.stderr_console()) as progress:
+            folder = weights.fetch(member, progress)
+        here = str(folder) == member
+        typer.echo(f"{member} is here" if here else f"{member} is in {folder}")
+
+
+@models.command("verify")
+def verify_model(name: ModelName, debug: Debug = False) -> None:
+    """Check a model's files: checksums where known, and the shape of every tensor."""
+    from streamseg import weights
+
+    for member in weights.members(name):
+        for file, checksum in weights.verify(member).items():
+            typer.echo(f"{checksum}  {file}")
+        typer.echo(f"{member} is whole")

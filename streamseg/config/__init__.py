@@ -1,0 +1,70 @@
+"""Configs: from files and overrides to one validated, frozen tree of settings."""
+
+from __future__ import annotations
+
+from streamseg.config.bounds import Section, trouble_with_device
+from streamseg.config.engines import (
+    EngineConfig,
+    EngineFamily,
+    NetworkSection,
+    WholeNetworkSection,
+)
+from streamseg.config.files import available
+from streamseg.config.schema import (
+    BufferConfig,
+    CatchupConfig,
+    Config,
+    DifficultyConfig,
+    FlowConfig,
+    GrabCutConfig,
+    MemoryConfig,
+    ObjectsConfig,
+    PropagationConfig,
+    ReasoningConfig,
+    SalientConfig,
+    Sam2Config,
+    Sam2PropagationConfig,
+    SamplerConfig,
+    SegmentationConfig,
+    SinksConfig,
+    SourceConfig,
+    TracksConfig,
+    TriggerConfig,
+    WindowsConfig,
+    XMemConfig,
+    load,
+    parse,
+)
+
+__all__ = [
+    "BufferConfig",
+    "CatchupConfig",
+    "Config",
+    "DifficultyConfig",
+    "EngineConfig",
+    "EngineFamily",
+    "FlowConfig",
+    "GrabCutConfig",
+    "MemoryConfig",
+    "NetworkSection",
+    "ObjectsConfig",
+    "PropagationConfig",
+    "ReasoningConfig",
+    "SalientConfig",
+    "Sam2Config",
+    "Sam2PropagationConfig",
+    "SamplerConfig",
+    "Section",
+    "SegmentationConfig",
+    "SinksConfig",
+    "SourceConfig",
+    "TracksConfig",
+    "TriggerConfig",
+    "WholeNetworkSection",
+    "WindowsConfig",
+    "XMemConfig",
+    "available",
+    "load",
+    "parse",
+    "trouble_with_device",
+]

@@ -1,0 +1,1 @@
+"""The classical propagator: optical flow carries masks, colours and outlines mend them."""

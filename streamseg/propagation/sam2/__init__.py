@@ -1,0 +1,1 @@
+"""SAM2's video network as a propagator."""

@@ -1,0 +1,1 @@
+"""What PyAV decodes: containers, streams, cameras and pictures."""

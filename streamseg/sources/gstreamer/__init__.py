@@ -1,0 +1,1 @@
+"""What a GStreamer pipeline gives."""

@@ -1,0 +1,1 @@
+"""How a connection is played: live or in order, at which pace, across which breaks."""
