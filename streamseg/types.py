@@ -281,6 +281,13 @@ class TriggerReason(StrEnum):
     REFRESH = "refresh due"
 
 
+class Speed(StrEnum):
+    """The two reasoners: one that answers at once, and one that considers."""
+
+    FAST = "fast"
+    DEEP = "deep"
+
+
 class GroundingMode(StrEnum):
     """How much the reasoner may think: none (easy), or a chain of thought within a budget."""
 

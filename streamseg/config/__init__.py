@@ -10,6 +10,7 @@ from streamseg.config.engines import (
     WholeNetworkSection,
 )
 from streamseg.config.files import available
+from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
     BufferConfig,
     CatchupConfig,
@@ -18,9 +19,7 @@ from streamseg.config.schema import (
     FlowConfig,
     GrabCutConfig,
     MemoryConfig,
-    ObjectsConfig,
     PropagationConfig,
-    ReasoningConfig,
     SalientConfig,
     Sam2Config,
     Sam2PropagationConfig,
@@ -58,6 +57,7 @@ __all__ = [
     "SegmentationConfig",
     "SinksConfig",
     "SourceConfig",
+    "SpeedConfig",
     "TracksConfig",
     "TriggerConfig",
     "WholeNetworkSection",

@@ -6,7 +6,8 @@ Every number is finite and of its own type, every text has an end; knows no sett
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -57,4 +58,25 @@ Device = Annotated[str, AfterValidator(_kind_of_device)]
 class Section(BaseModel):
     """Base of every section: frozen, closed to unknown keys; its numbers are finite."""
 
+    shorthand: ClassVar[Mapping[str, str]] = {}
+    """Keys that mean the key of the same name one section further down, and that section."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def spelled_out(values: Mapping[str, Any], shorthand: Mapping[str, str]) -> dict[str, Any]:
+    """A section's plain values with its short keys written out in full.
+
+    Raises:
+        ValueError: A key stands there both in short and in full.
+    """
+    full = {key: value for key, value in values.items() if key not in shorthand}
+    for key in values.keys() & shorthand.keys():
+        inner = full.get(shorthand[key], {})
+        if isinstance(inner, BaseModel):
+            inner = inner.model_dump()
+        if not isinstance(inner, dict) or key in inner:
+            both = f"{key} and {shorthand[key]}.{key}"
+            raise ValueError(f"{both} are one setting: expected one of them, got both")
+        full[shorthand[key]] = {**inner, key: values[key]}
+    return full

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from streamseg.borders.paths import trouble_with_path
 from streamseg.borders.yaml_text import MAX_CHARS, YamlTextError, read_plain
+from streamseg.config.bounds import Section, spelled_out
 from streamseg.errors import ConfigError
 from streamseg.masking import legible, mask
 
@@ -62,8 +64,21 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def apply_override(values: dict[str, Any], override: str) -> None:
-    """Put an `a.b=value` into nested values; the value is YAML.
+def spell_out(values: dict[str, Any], root: type[BaseModel]) -> None:
+    """Write short keys out in full, so that what is read later overrides them by either name.
+
+    Where one stands there in short and in full, both stay, for validation to complain of.
+    """
+    for key, inner in values.items():
+        section = _section_at(root, [key])
+        if section is not None and isinstance(inner, dict):
+            with contextlib.suppress(ValueError):
+                values[key] = spelled_out(inner, _shorthand(section))
+            spell_out(values[key], section)
+
+
+def apply_override(values: dict[str, Any], override: str, root: type[BaseModel]) -> None:
+    """Put an `a.b=value` into nested values of `root`, short keys in full; the value is YAML.
 
     Raises:
         ConfigError: It is none, or the key leads through a value.
@@ -82,6 +97,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     except YamlTextError as error:
         raise ConfigError(f"{told}: {_brief(text)} is not a YAML value: {error}") from None
     place = values
+    parents += _left_out(root, parents, leaf)
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
@@ -105,7 +121,7 @@ def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
             yield f"config {key}: {item['ctx']['error']}"
         else:
             said = item["msg"].replace("Input should", "should", 1).lower()
-            yield f"config {key}: {said}, got {_written(item['input'])}"
+            yield f"config {key}: {said}, got {_written(item['input'])}{_for_short(root, where)}"
     if len(items) > _MOST_MISTAKES:
         yield f"and {len(items) - _MOST_MISTAKES} more mistakes"
 
@@ -152,15 +168,39 @@ def _shortened(text: str) -> str:
 
 
 def _fields_at(root: type[BaseModel], where: Sequence[str]) -> Iterator[str]:
+    model = _section_at(root, where)
+    if model is not None:
+        yield from model.model_fields
+        yield from _shorthand(model)
+
+
+def _section_at(root: type[BaseModel], where: Sequence[str]) -> type[BaseModel] | None:
     model = root
     for part in where:
         if part not in model.model_fields:
-            return
+            return None
         inner = model.model_fields[part].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return
+            return None
         model = inner
-    yield from model.model_fields
+    return model
+
+
+def _left_out(root: type[BaseModel], parents: Sequence[str], leaf: str) -> list[str]:
+    """The section that a short key leaves out, as a list; empty where the key is in full."""
+    short = _shorthand(_section_at(root, parents))
+    return [short[leaf]] if leaf in short else []
+
+
+def _shorthand(model: type[BaseModel] | None) -> Mapping[str, str]:
+    return model.shorthand if model is not None and issubclass(model, Section) else {}
+
+
+def _for_short(root: type[BaseModel], where: Sequence[str]) -> str:
+    """The short form of a key, for people who wrote that; empty where there is none."""
+    if len(where) < 3 or _left_out(root, where[:-2], where[-1]) != [where[-2]]:
+        return ""
+    return f" ({'.'.join([*where[:-2], where[-1]])} for short)"
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

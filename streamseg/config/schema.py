@@ -26,7 +26,8 @@ from streamseg.config.bounds import (
     Words,
 )
 from streamseg.config.engines import NetworkSection, WholeNetworkSection
-from streamseg.config.files import apply_override, explain, read_yaml
+from streamseg.config.files import apply_override, explain, read_yaml, spell_out
+from streamseg.config.reasoning import ReasoningConfig
 from streamseg.errors import ConfigError
 from streamseg.masking import mask
 
@@ -117,39 +118,6 @@ class SamplerConfig(Section):
     warmup_frames: CountOrNone = Field(
         6, description="Frames to see before the first request, so that motion can be judged."
     )
-
-
-class ObjectsConfig(WholeNetworkSection):
-    """A detector of everyday things, for the reasoner that knows them by name."""
-
-    detector: Words = Field(
-        "d-fine-nano",
-        description="A name of `streamseg models`, the path of an ONNX file, or of a folder of "
-        "transformers.",
-    )
-    layout: Words = Field(
-        "auto", description="How an ONNX file is read: a known layout, or a YAML file's path."
-    )
-    threshold: Annotated[Real, Field(ge=0.01, le=0.99)] | None = Field(
-        None, description="Score from which the detector counts as seeing; none: the layout's."
-    )
-
-
-class ReasoningConfig(Section):
-    """Who answers, and how long it may take."""
-
-    backend: Literal["attribute", "objects"] = "attribute"
-    objects: ObjectsConfig = ObjectsConfig()
-    deadline_s: Seconds = Field(20.0, description="A request that takes longer is given up.")
-    delay_s: Seconds = Field(0.0, description="Added to every answer, to try a slow reasoner.")
-    max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
-    max_targets: Few = 16
-    crash_limit: Count = Field(5, description="Crashes within crash_window_s that mean degraded.")
-    crash_window_s: Seconds = 60.0
-    degraded_retry_s: Seconds = Field(60.0, description="Wait before a degraded worker is tried.")
-    restart_s: Seconds = Field(0.5, description="Wait after a crash; doubles up to the cap.")
-    restart_cap_s: Seconds = 30.0
-    start_timeout_s: Seconds = Field(120.0, description="Loading that takes longer is a crash.")
 
 
 class GrabCutConfig(Section):
@@ -382,8 +350,9 @@ def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: No such config, a file that is not YAML, an unknown key, a bad value.
     """
     values = read_yaml(str(name_or_path))
+    spell_out(values, Config)
     for override in overrides:
-        apply_override(values, override)
+        apply_override(values, override, Config)
     return parse(values)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from streamseg.config import ReasoningConfig
-from streamseg.types import Frame, Grounding, GroundingMode
+from streamseg.errors import ConfigError
+from streamseg.types import Frame, Grounding, GroundingMode, Speed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,27 +43,39 @@ class Reasoner(Protocol):
         """
 
 
-def prepare(config: ReasoningConfig) -> None:
-    """Make sure, before the first frame, of what the reasoner's process will need; loads nothing.
+def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
+    """Make sure, before the first frame, of what the reasoners' processes will need; loads nothing.
+
+    Args:
+        speeds: Those that the config's backends answer at.
 
     Raises:
         CheckpointError: Its files are not here and cannot be fetched, or do not fit.
         ConfigError: Nothing describes how its network is to be read.
         MissingDependencyError: A package that it needs is not installed.
     """
-    if config.backend == "objects":
-        from streamseg.reasoning import detection
+    for backend in {config.speed(speed).backend for speed in speeds}:
+        if backend == "objects":
+            from streamseg.reasoning import detection
 
-        detection.prepare(config.objects)
+            detection.prepare(config.objects)
 
 
-def build(config: ReasoningConfig) -> Reasoner:
-    """Make the reasoner that the config names; called inside the worker process."""
-    if config.backend == "objects":
-        from streamseg.reasoning import detection
-        from streamseg.reasoning.objects import ObjectsReasoner
+def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
+    """Make the reasoner that the config names for a speed; called inside the worker process.
 
-        return ObjectsReasoner(detection.build(config.objects), config.max_targets)
-    from streamseg.reasoning.attribute import AttributeReasoner
+    Raises:
+        ConfigError: It names none.
+    """
+    match config.speed(speed).backend:
+        case "attribute":
+            from streamseg.reasoning.attribute import AttributeReasoner
 
-    return AttributeReasoner(max_targets=config.max_targets)
+            return AttributeReasoner(max_targets=config.max_targets)
+        case "objects":
+            from streamseg.reasoning import detection
+            from streamseg.reasoning.objects import ObjectsReasoner
+
+            return ObjectsReasoner(detection.build(config.objects), config.max_targets)
+        case "none":
+            raise ConfigError(f"reasoning.{speed}.backend: expected a reasoner, got none")

@@ -167,7 +167,7 @@ class Dialogue:
             return Answer(question, None, self._refusal, 0.0)
         if not self._clock.virtual:
             reply = self._worker.poll()
-        elif self._clock.now_ns() >= question.asked_ns + int(self._config.delay_s * 1e9):
+        elif self._clock.now_ns() >= question.asked_ns + int(self._config.fast.delay_s * 1e9):
             reply = self._wait()
         else:
             return None
@@ -184,7 +184,7 @@ class Dialogue:
 
     def _wait(self) -> Reply | None:
         """Wait for the reply in slices, so that a stop is heard."""
-        end_s = time.monotonic() + self._config.deadline_s + START_TIMEOUT_S
+        end_s = time.monotonic() + self._config.fast.deadline_s + START_TIMEOUT_S
         while (left_s := end_s - time.monotonic()) > 0 and not self._stopped():
             reply = self._worker.wait(min(left_s, _STOP_CHECK_S))
             if reply is not None or not self._worker.busy:

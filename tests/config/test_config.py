@@ -44,7 +44,7 @@ def test_classical_is_the_defaults() -> None:
 
 def test_everyday_sees_with_a_detector_and_cuts_with_two_cutters() -> None:
     loaded = config.load("everyday")
-    assert loaded.reasoning.backend == "objects"
+    assert loaded.reasoning.fast.backend == "objects"
     assert loaded.reasoning.objects.detector == "d-fine-nano"
     assert loaded.segmentation.backend == "salient"
     assert loaded.segmentation.salient.network == "u2netp"

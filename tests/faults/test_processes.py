@@ -38,7 +38,7 @@ def test_a_killed_reasoner_is_replaced_and_asked_again(
         killed_at = run.last
         answered = run.wait_for(lambda record: (record["grounded_frame"] or 0) > killed_at)
         assert shows_objects(answered)
-        assert "the reasoning process" in run.told
+        assert "the fast reasoning process" in run.told
         assert {record["epoch"] for record in run.records()} == {0}
         check_end(run)
 

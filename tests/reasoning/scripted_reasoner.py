@@ -12,7 +12,7 @@ import numpy as np
 from streamseg.config import ReasoningConfig
 from streamseg.errors import CheckpointError, ReasoningError
 from streamseg.reasoning import GroundingRequest, Reasoner
-from streamseg.types import Grounding, Target
+from streamseg.types import Grounding, Speed, Target
 
 
 class ScriptedReasoner:
@@ -80,18 +80,18 @@ def _write_to_every_pipe(text: bytes) -> None:
             continue
 
 
-def scripted(config: ReasoningConfig) -> Reasoner:
+def scripted(config: ReasoningConfig, speed: Speed) -> Reasoner:
     return ScriptedReasoner()
 
 
-def stillborn(config: ReasoningConfig) -> Reasoner:
+def stillborn(config: ReasoningConfig, speed: Speed) -> Reasoner:
     os._exit(7)
 
 
-def unable(config: ReasoningConfig) -> Reasoner:
+def unable(config: ReasoningConfig, speed: Speed) -> Reasoner:
     raise CheckpointError("expected weights at nowhere, found none: fetch them")
 
 
-def sleepy(config: ReasoningConfig) -> Reasoner:
+def sleepy(config: ReasoningConfig, speed: Speed) -> Reasoner:
     time.sleep(3600)
     raise AssertionError

@@ -24,7 +24,7 @@ from streamseg.reasoning.worker import wire
 from streamseg.reasoning.worker.process import ProcessError, Wake, WorkerProcess
 from streamseg.reasoning.worker.restarts import Restarts
 from streamseg.reasoning.worker.slab import FrameSlab
-from streamseg.types import Event, Grounding
+from streamseg.types import Event, Grounding, Speed
 
 WorkerState = Literal["starting", "ready", "restarting", "degraded", "closed"]
 CLOSE_TIMEOUT_S = 1.0
@@ -73,12 +73,13 @@ class ReasoningWorker:
     cancelled gets no reply; if the process is computing it already, its answer is dropped.
 
     Args:
-        config: Deadline, delay, restarts, limits.
+        config: Deadline, delay and restarts of each speed; limits.
         clock: On a virtual one replies are not held back for `delay_s`: the caller holds them
             until `Reply.due_ns`.
         on_event: Told of crashes, missed deadlines, "degraded" and recovery, from the worker's
             own thread.
-        factory: `module:function` that makes another reasoner; for tests.
+        speed: Which of the config's reasoners.
+        factory: `module:function` that makes another reasoner from the config and the speed.
     """
 
     def __init__(
@@ -87,9 +88,12 @@ class ReasoningWorker:
         clock: Clock,
         on_event: Callable[[Event], None] = lambda event: None,
         *,
+        speed: Speed = Speed.FAST,
         factory: str | None = None,
     ) -> None:
         self._config = config
+        self._speed = speed
+        self._own = config.speed(speed)
         self._clock = clock
         self._on_event = on_event
         self._factory = factory
@@ -100,7 +104,7 @@ class ReasoningWorker:
         self._closing = False
         self._serials = itertools.count()
         self._stale = 0
-        self._restarts = Restarts(config)
+        self._restarts = Restarts(self._own)
         self.failures = 0
         """Crashes, hangs and nonsense so far."""
         self.last_failure: str | None = None
@@ -108,7 +112,7 @@ class ReasoningWorker:
         self._process: WorkerProcess | None = None
         self._slab = FrameSlab()
         self._wake = Wake()
-        self._thread = threading.Thread(target=self._run, name="reasoning-worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"reasoning-{speed}", daemon=True)
 
     @property
     def state(self) -> WorkerState:
@@ -162,7 +166,9 @@ class ReasoningWorker:
             self._wanted, self._reply = job, None
             if self._state == "degraded":
                 wait_s = self._restarts.wait_s(time.monotonic())
-                self._finish(error=f"the reasoner is degraded; next try in {wait_s:.0f} s")
+                self._finish(
+                    error=f"the {self._speed} reasoner is degraded; next try in {wait_s:.0f} s"
+                )
             else:
                 self._wake.ring()
 
@@ -251,7 +257,8 @@ class ReasoningWorker:
             return not self._changed.wait_for(lambda: self._closing, seconds)
 
     def _spawn(self) -> WorkerProcess:
-        arguments = ["--config", self._config.model_dump_json(), "--slab", str(self._slab.fd)]
+        arguments = ["--config", self._config.model_dump_json(), "--speed", self._speed]
+        arguments += ["--slab", str(self._slab.fd)]
         if self._factory is not None:
             arguments += ["--factory", self._factory]
         return WorkerProcess(
@@ -259,7 +266,7 @@ class ReasoningWorker:
         )
 
     def _await_ready(self, process: WorkerProcess) -> None:
-        end_s = time.monotonic() + self._config.start_timeout_s
+        end_s = time.monotonic() + self._own.start_timeout_s
         while not self._closing:
             line = process.receive(max(0.0, end_s - time.monotonic()))
             if line is not None:
@@ -273,8 +280,8 @@ class ReasoningWorker:
                         raise ProcessError("answered before it was ready")
             elif time.monotonic() >= end_s:
                 raise ProcessError(
-                    f"was not ready within {self._config.start_timeout_s:g} s "
-                    "(reasoning.start_timeout_s)"
+                    f"was not ready within {self._own.start_timeout_s:g} s "
+                    f"(reasoning.{self._speed}.start_timeout_s)"
                 )
 
     def _serve(self, process: WorkerProcess) -> None:
@@ -288,7 +295,8 @@ class ReasoningWorker:
                 self._answered(_decode(line))
             elif running is not None and time.monotonic() >= running.give_up_s:
                 raise ProcessError(
-                    f"did not answer within {self._config.deadline_s:g} s (reasoning.deadline_s)"
+                    f"did not answer within {self._own.deadline_s:g} s "
+                    f"(reasoning.{self._speed}.deadline_s)"
                 )
 
     def _hand_over(self, process: WorkerProcess) -> None:
@@ -297,7 +305,7 @@ class ReasoningWorker:
             job = self._wanted
         if job is None:
             return
-        self._running = _Running(job, time.monotonic() + self._config.deadline_s)
+        self._running = _Running(job, time.monotonic() + self._own.deadline_s)
         offsets = self._slab.put([frame.image for frame in wire.frames_of(job.request)])
         process.send(wire.encode_request(job.serial, job.request, offsets))
 
@@ -330,14 +338,14 @@ class ReasoningWorker:
         was_degraded = self._restarts.degraded
         self._restarts.answered()
         if was_degraded:
-            self._tell("reasoning_restored", "the reasoner answers again")
+            self._tell("reasoning_restored", f"the {self._speed} reasoner answers again")
 
     def _failed(self, why: str) -> None:
         running, self._running = self._running, None
         was_degraded = self._restarts.degraded
         now_s = time.monotonic()
         self._restarts.crashed(now_s)
-        message = f"the reasoning process {why}"
+        message = f"the {self._speed} reasoning process {why}"
         self.failures, self.last_failure = self.failures + 1, message
         with self._changed:
             degraded = self._restarts.degraded
@@ -351,8 +359,8 @@ class ReasoningWorker:
         if degraded and not was_degraded:
             self._tell(
                 "reasoning_degraded",
-                f"the reasoning process failed {self._restarts.in_a_row} times in a row; "
-                "masks go on without new groundings",
+                f"the {self._speed} reasoning process failed {self._restarts.in_a_row} times in a "
+                "row; masks go on without new groundings",
             )
 
     def _release(self) -> None:
@@ -371,7 +379,7 @@ class ReasoningWorker:
             job = self._wanted
             assert job is not None
             finished_ns = self._clock.now_ns()
-            due_ns = max(finished_ns, job.submitted_ns + round(self._config.delay_s * 1e9))
+            due_ns = max(finished_ns, job.submitted_ns + round(self._own.delay_s * 1e9))
             self._reply = Reply(job.tag, grounding, error, job.submitted_ns, finished_ns, due_ns)
             self._wanted = None
             self._changed.notify_all()

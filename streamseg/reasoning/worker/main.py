@@ -24,8 +24,10 @@ from streamseg.errors import ReasoningError, StreamSegError
 from streamseg.reasoning import Reasoner
 from streamseg.reasoning.worker import wire
 from streamseg.reasoning.worker.slab import SlabView
+from streamseg.types import Speed
 
 Send = Callable[[bytes], None]
+Factory = Callable[[ReasoningConfig, Speed], Reasoner]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=_read_input, args=(inbox,), daemon=True).start()
     config = ReasoningConfig.model_validate_json(options.config)
     try:
-        reasoner = _load(options.factory)(config)
+        reasoner = _load(options.factory)(config, Speed(options.speed))
     except StreamSegError as error:
         send(wire.encode(wire.Unable(message=_cut(error))))
         return 1
@@ -94,21 +96,20 @@ def _claim_output() -> Send:
     return send
 
 
-def _load(factory: str | None) -> Callable[[ReasoningConfig], Reasoner]:
+def _load(factory: str | None) -> Factory:
     if factory is None:
         return reasoning.build
     module, _, function = factory.partition(":")
-    loaded: Callable[[ReasoningConfig], Reasoner] = getattr(
-        importlib.import_module(module), function
-    )
+    loaded: Factory = getattr(importlib.import_module(module), function)
     return loaded
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="ReasoningConfig as JSON")
+    parser.add_argument("--speed", default="fast", help="which of its reasoners: fast or deep")
     parser.add_argument("--slab", type=int, required=True, help="descriptor of the shared memory")
-    parser.add_argument("--factory", help="module:function that makes the reasoner; for tests")
+    parser.add_argument("--factory", help="module:function that makes the reasoner instead")
     return parser.parse_args(arguments)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from streamseg.config import ReasoningConfig
+from streamseg.config import SpeedConfig
 
 
 class Restarts:
@@ -15,7 +15,7 @@ class Restarts:
     that fails before anything was answered, so is the one after it.
     """
 
-    def __init__(self, config: ReasoningConfig) -> None:
+    def __init__(self, config: SpeedConfig) -> None:
         self._config = config
         self._crashes: deque[float] = deque(maxlen=config.crash_limit)
         self._in_a_row = 0

@@ -214,7 +214,7 @@ def test_a_hang_is_ended_at_the_deadline(make: Make) -> None:
     assert worker.wait_ready(PATIENCE_S)
     pid = worker.pid
     reply = ask(worker, "hang")
-    assert "did not answer within 1 s (reasoning.deadline_s)" in (reply.error or "")
+    assert "did not answer within 1 s (reasoning.fast.deadline_s)" in (reply.error or "")
     assert pid is not None
     assert dead(pid)
     assert ask(worker, "x").error is None
@@ -302,7 +302,7 @@ def test_crash_after_crash_means_degraded_and_then_it_is_tried_again(
         ("stillborn", "exited with code 7"),
         ("unable", "cannot load its model: expected weights at nowhere"),
         ("missing_function", "AttributeError"),
-        ("sleepy", "was not ready within 0.5 s (reasoning.start_timeout_s)"),
+        ("sleepy", "was not ready within 0.5 s (reasoning.fast.start_timeout_s)"),
     ],
 )
 def test_a_reasoner_that_cannot_be_loaded(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamseg.config import ReasoningConfig
+from streamseg.config import SpeedConfig
 from streamseg.reasoning.worker.restarts import Restarts
 
-CONFIG = ReasoningConfig()
+CONFIG = SpeedConfig()
 
 
 def test_the_first_start_is_at_once() -> None:
