@@ -1,0 +1,1 @@
+"""What is said to a language model and read from it: prompts, answers, coordinates; runs none."""
