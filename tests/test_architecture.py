@@ -50,6 +50,8 @@ OPTIONAL = {
     "tensorrt_rtx",
     "trl",
     "aiohttp",
+    "httpx2",
+    "llguidance",
     "supervision",
 }
 LONGEST_FUNCTION = 60

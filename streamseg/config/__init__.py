@@ -10,6 +10,7 @@ from streamseg.config.engines import (
     WholeNetworkSection,
 )
 from streamseg.config.files import available
+from streamseg.config.models import PicturesSection, RemoteConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
     BufferConfig,
@@ -47,8 +48,10 @@ __all__ = [
     "MemoryConfig",
     "NetworkSection",
     "ObjectsConfig",
+    "PicturesSection",
     "PropagationConfig",
     "ReasoningConfig",
+    "RemoteConfig",
     "SalientConfig",
     "Sam2Config",
     "Sam2PropagationConfig",

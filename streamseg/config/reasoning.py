@@ -13,9 +13,10 @@ from pydantic import Field, model_validator
 
 from streamseg.config.bounds import Count, Few, Real, Seconds, Section, Whole, Words, spelled_out
 from streamseg.config.engines import WholeNetworkSection
+from streamseg.config.models import RemoteConfig
 from streamseg.types import Speed
 
-Backend = Literal["none", "attribute", "objects"]
+Backend = Literal["none", "attribute", "objects", "remote"]
 
 
 class ObjectsConfig(WholeNetworkSection):
@@ -56,6 +57,7 @@ class ReasoningConfig(Section):
     fast: SpeedConfig = SpeedConfig(backend="attribute")
     deep: SpeedConfig = SpeedConfig()
     objects: ObjectsConfig = ObjectsConfig()
+    remote: RemoteConfig = RemoteConfig()
     max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
     max_targets: Few = 16
 

@@ -59,6 +59,10 @@ def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
             from streamseg.reasoning import detection
 
             detection.prepare(config.objects)
+        elif backend == "remote":
+            from streamseg.reasoning.models import remote
+
+            remote.prepare(config.remote)
 
 
 def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
@@ -67,7 +71,8 @@ def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
     Raises:
         ConfigError: It names none.
     """
-    match config.speed(speed).backend:
+    chosen = config.speed(speed)
+    match chosen.backend:
         case "attribute":
             from streamseg.reasoning.attribute import AttributeReasoner
 
@@ -77,5 +82,10 @@ def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
             from streamseg.reasoning.objects import ObjectsReasoner
 
             return ObjectsReasoner(detection.build(config.objects), config.max_targets)
+        case "remote":
+            from streamseg.reasoning.models.chat import ChatReasoner
+            from streamseg.reasoning.models.remote import RemoteChat
+
+            return ChatReasoner(RemoteChat(config.remote), config.max_targets, chosen.deadline_s)
         case "none":
             raise ConfigError(f"reasoning.{speed}.backend: expected a reasoner, got none")

@@ -35,6 +35,7 @@ _BOX = ("bbox_2d", "box_2d", "bbox", "box")
 _POSITIVE = ("point_2d", "points_2d", "point", "points", "positive_point_2d", "positive_points")
 _NEGATIVE = ("negative_point_2d", "negative_points_2d", "negative_point", "negative_points")
 _LABEL = ("label", "name", "object", "description")
+_OBJECTS = ("objects", "answer", "targets", "results")
 _UNDECIDED = ("cannot_tell", "cannot tell", "ambiguous")
 
 
@@ -203,6 +204,9 @@ def parse_difficulty(text: str) -> Difficulty:
 def _answer_in(block: str, thinking: str) -> Answer | None:
     """What a block says; None where it says nothing of objects."""
     values = read(block)
+    if not thinking and values and isinstance(values[0], Mapped):
+        told = values[0].items.get("thinking")
+        thinking = told if isinstance(told, str) else thinking
     if not values:
         bare = block.strip(" \t\r\n`.\"'").lower()
         bare = bare.removeprefix("json").strip()
@@ -225,10 +229,14 @@ def _answer_in(block: str, thinking: str) -> Answer | None:
         return Answer(thinking, tuple(items[:_MOST_ITEMS]), cut=cut)
     if undecided:
         return Answer(thinking, (), cannot_tell=True)
-    empty = any(
-        isinstance(value, Listed | Mapped) and value.closed and not value.items for value in values
-    )
-    return Answer(thinking, ()) if empty else None
+    return Answer(thinking, ()) if any(map(_is_empty, values)) else None
+
+
+def _is_empty(value: Value) -> bool:
+    """Whether an outermost value says that there is nothing."""
+    if isinstance(value, Mapped) and value.closed and (inner := _first(value, _OBJECTS)):
+        value = inner
+    return isinstance(value, Listed | Mapped) and value.closed and not value.items
 
 
 def _walk(values: Sequence[Value]) -> Iterator[Value]:

@@ -56,8 +56,22 @@ FAMILIES: dict[str, Family] = {
 }
 """By `model_type` of the checkpoint's config.json; the limits are those of the public folders."""
 
-CHECKPOINTS: dict[str, Convention] = {"Ricky06662/VisionReasoner-7B": Convention.SQUARE}
-"""By hub id: checkpoints that were trained to another convention than their family's."""
+CHECKPOINTS: dict[str, Convention] = {"visionreasoner": Convention.SQUARE}
+"""By a part of the checkpoint's name: those trained to another convention than their family's."""
+
+_NAMED = {
+    "qwen25vl": "qwen2_5_vl",
+    "qwen2vl": "qwen2_vl",
+    "qwen3vl": "qwen3_vl",
+    "visionreasoner": "qwen2_5_vl",
+}
+
+
+def type_from_name(name: str) -> str:
+    """The `model_type` that a model's public name tells ("Qwen/Qwen2.5-VL-7B", "qwen2.5vl:7b");
+    empty where it tells none."""
+    plain = _plain(name)
+    return next((kind for part, kind in _NAMED.items() if part in plain), "")
 
 
 def family_of(model_type: str, name: str = "", convention: str = "auto") -> Family:
@@ -65,7 +79,7 @@ def family_of(model_type: str, name: str = "", convention: str = "auto") -> Fami
 
     Args:
         model_type: Of the checkpoint's config.json; empty where it is not known.
-        name: Its hub id, where it has one.
+        name: Its name: a hub id, or the last part of its path.
         convention: As the config says: a convention, or "auto" for what the table says.
 
     Raises:
@@ -75,15 +89,19 @@ def family_of(model_type: str, name: str = "", convention: str = "auto") -> Fami
     if convention != "auto":
         chosen = Convention(convention)
         return replace(known, convention=chosen) if known else Family(chosen)
-    if name in CHECKPOINTS:
-        return replace(known or Family(CHECKPOINTS[name]), convention=CHECKPOINTS[name])
+    for part, trained in CHECKPOINTS.items():
+        if part in _plain(name):
+            return replace(known, convention=trained) if known else Family(trained)
     if known is None:
         raise ConfigError(
-            f"in what numbers a model of type {model_type[:60]!r} writes boxes is not known: set "
-            f"convention to one of {', '.join(Convention)}; known are {', '.join(FAMILIES)} and "
-            f"{', '.join(CHECKPOINTS)}"
+            f"in what numbers the model {(model_type or name)[:60]!r} writes boxes is not known: "
+            f"set convention to one of {', '.join(Convention)}; known are {', '.join(FAMILIES)}"
         )
     return known
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +142,8 @@ def scale_of(family: Family, width: int, height: int, pixels: int) -> Scale:
     """What a network of `family` sees of a picture, and how it counts in it.
 
     Args:
-        pixels: Budget: what it sees holds at most so many, as far as `cell` and `least` allow.
+        pixels: Budget: what it sees holds at most so many, but `least` all the same: a processor
+            would enlarge it to that, and then count in what it made.
 
     Raises:
         ReasoningError: The picture is more elongated than the family takes.
@@ -132,8 +151,10 @@ def scale_of(family: Family, width: int, height: int, pixels: int) -> Scale:
     if family.convention is Convention.SQUARE:
         square = (SQUARE_SIDE, SQUARE_SIDE)
         return Scale((width, height), square, square)
-    most = max(min(pixels, family.most), family.cell**2)
-    shown = fitted(width, height, family.cell, min(family.least, most), most)
+    most = max(min(pixels, family.most), family.least)
+    shown = fitted(width, height, family.cell, family.least, most)
+    if shown[0] * shown[1] < family.least:  # rounded down past it: as a processor would, again
+        shown = fitted(*shown, family.cell, family.least, family.most)
     span = shown if family.convention is Convention.RESIZED else (THOUSAND, THOUSAND)
     return Scale((width, height), shown, span)
 

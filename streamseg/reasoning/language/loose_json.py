@@ -22,7 +22,7 @@ MOST_VALUES = 100_000
 """What comes after so many is not read."""
 _DEEPEST = 24
 _LONGEST_NUMBER = 40
-_LONGEST_TEXT = 400
+_LONGEST_TEXT = 8000
 _PAIRS = {"]": "[", "}": "{", ")": "["}
 
 
@@ -137,7 +137,9 @@ class _Reader:
         if not whole:
             return end
         text = self._text[start : min(end, start + _LONGEST_TEXT)]
-        self._put(text.replace("\\'", "'").replace('\\"', '"').replace("\\\\", "\\"))
+        self._put(
+            text.replace("\\'", "'").replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+        )
         return end + 1
 
     def _single(self, start: int) -> tuple[int, bool]:

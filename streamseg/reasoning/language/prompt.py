@@ -59,6 +59,8 @@ _COUNTED = {
     Convention.SQUARE: "in pixels of that picture, which is {0} wide and {1} high",
     Convention.THOUSAND: "from 0 at its left and upper edge to 1000 at its right and lower edge",
 }
+_EXAMPLES = (((0.12, 0.31, 0.35, 0.77), (0.22, 0.52)), ((0.55, 0.08, 0.9, 0.4), (0.7, 0.25)))
+"""Box and point as fractions of the picture's sides."""
 _RATED = {
     "scene_complexity": "how crowded and cluttered the scene is",
     "segmentation_challenge": "how hard the object's outline is to tell (small, thin, occluded, "
@@ -78,6 +80,7 @@ def grounding(
     convention: Convention,
     thinks: bool,
     budget: int,
+    as_json: bool = False,
 ) -> Prompt:
     """Ask for boxes and points of what a sentence means on the target frame.
 
@@ -86,26 +89,23 @@ def grounding(
         references: Frames from further away.
         scale: How the model counts in the target frame.
         budget: Tokens of thinking that the prompt allows, where it `thinks`.
+        as_json: Ask for one JSON object as in `schema.whole`, rather than for blocks in tags.
     """
     others = _in_time(target, (*references, *segment))
     parts = _shown(others, target, "Earlier and later frames, for context only:")
     parts.append(f"The target frame, at {_time(target, target)}:")
     parts.append(Shown(target, target=True))
     counted = _COUNTED[convention].format(*scale.shown)
-    examples = (((0.12, 0.31, 0.35, 0.77), (0.22, 0.52)), ((0.55, 0.08, 0.9, 0.4), (0.7, 0.25)))
-    listed = ", ".join(_example(scale, *example) for example in examples)
+    listed = ", ".join(_example(scale, *example) for example in _EXAMPLES)
+    form = _in_json if as_json else _in_tags
     parts.append(
         f"Sentence: {quoted(query)}\n"
         "Find every object that this sentence means on the target frame, and no other. Compare "
         "the things that might be meant and take those that fit best; the other frames tell what "
         "moved and what came before.\n"
-        f"{_way(thinks, budget)} The answer is a JSON list with one entry for each object: "
-        '"bbox_2d" is [x0, y0, x1, y1] close around it, "point_2d" is [x, y] in the middle of '
-        'its visible part, "negative_point_2d" is [x, y] close beside it and not on it, "label" '
-        f"is two or three words. Count {counted}.\n"
-        f"Form, for two objects: <answer>[{listed}]</answer>\n"
-        "When nothing on the target frame is meant: <answer>[]</answer>. When the sentence does "
-        'not decide which thing is meant: <answer>{"cannot_tell": true}</answer>'
+        'For each object "bbox_2d" is [x0, y0, x1, y1] close around it, "point_2d" is [x, y] in '
+        'the middle of its visible part, "negative_point_2d" is [x, y] close beside it and not on '
+        f'it, "label" is two or three words. Count {counted}.\n{form(listed, thinks, budget)}'
     )
     return Prompt(_SYSTEM, tuple(parts), thinks, budget if thinks else 0)
 
@@ -203,14 +203,34 @@ def _time(frame: Frame, origin: Frame) -> str:
     return f"{(frame.pts_ns - origin.pts_ns) / 1e9:+.2f} s"
 
 
-def _way(thinks: bool, budget: int) -> str:
-    if not thinks:
-        return "Answer at once, without explaining, between <answer> and </answer>."
-    words = max(8, round(0.75 * budget))
+def _in_tags(listed: str, thinks: bool, budget: int) -> str:
+    way = "Answer at once, without explaining, between <answer> and </answer>."
+    if thinks:
+        way = (
+            f"First think between <think> and </think>, in at most {_words(budget)} words; then "
+            "answer between <answer> and </answer>."
+        )
     return (
-        f"First think between <think> and </think>, in at most {words} words; then answer between "
-        "<answer> and </answer>."
+        f"{way} The answer is a JSON list with an entry for each object. Form, for two objects: "
+        f"<answer>[{listed}]</answer>\n"
+        "When nothing on the target frame is meant: <answer>[]</answer>. When the sentence does "
+        'not decide which thing is meant: <answer>{"cannot_tell": true}</answer>'
     )
+
+
+def _in_json(listed: str, thinks: bool, budget: int) -> str:
+    way = "an empty text" if not thinks else f"how you decide, in at most {_words(budget)} words"
+    return (
+        f'Answer with JSON alone: "thinking" is {way}; "objects" is a list with an entry for each '
+        'object, empty when nothing on the target frame is meant; "cannot_tell" is true when the '
+        "sentence does not decide which thing is meant. Form, for two objects: "
+        f'{{"thinking": "…", "objects": [{listed}], "cannot_tell": false}}'
+    )
+
+
+def _words(tokens: int) -> int:
+    """English takes some four tokens for three words."""
+    return max(8, round(0.75 * tokens))
 
 
 def _example(

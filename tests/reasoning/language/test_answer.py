@@ -47,6 +47,7 @@ WIDE = Scale((2000, 500), (200, 100), (200, 100))
         f"<think>the mug</think><answer>[]</answer> no, wait: <answer>{ONE}</answer>",
         f"<think>the mug</think><answer>{ONE}</answer><answer>I am sure.</answer>",
         f'<think>the mug</think><answer>{{"objects": {ONE}}}</answer>',
+        f'{{"thinking": "the mug", "objects": {ONE}, "cannot_tell": false}}',
         f"<think>the mug</think><answer>{ONE}{ONE[:-9]}</answer>",
     ],
 )
@@ -104,9 +105,8 @@ def test_an_empty_list_means_that_there_is_none(said: str) -> None:
 def test_a_model_may_say_that_it_cannot_tell() -> None:
     for said in ('{"cannot_tell": true}', "{'cannot tell': True}", "cannot tell"):
         assert parse(f"<answer>{said}</answer>").cannot_tell
-    assert not parse(
-        '<answer>{"cannot_tell": false, "objects": []}</answer><answer>[]</answer>'
-    ).cannot_tell
+    read = parse('{"thinking": "no mug", "objects": [], "cannot_tell": false}')
+    assert read == Answer("no mug", ())
 
 
 @pytest.mark.parametrize("end", range(1, len(ONE) - 2))

@@ -9,7 +9,6 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from streamseg.errors import ConfigError, ReasoningError
 from streamseg.reasoning.language.coordinates import (
-    CHECKPOINTS,
     FAMILIES,
     Convention,
     Family,
@@ -17,6 +16,7 @@ from streamseg.reasoning.language.coordinates import (
     family_of,
     fitted,
     scale_of,
+    type_from_name,
 )
 
 sides = st.integers(1, 4096)
@@ -81,17 +81,25 @@ def test_there_and_back_is_off_by_half_a_unit_at_most(
     assert scale.to_model(scale.to_pixels(scale.to_model((x, y)))) == scale.to_model((x, y))
 
 
-@given(families, st.integers(17, 3001), st.integers(17, 3001), st.integers(1, 3_000_000))
+@given(families, st.integers(200, 3001), st.integers(200, 3001), st.integers(1, 3_000_000))
+def test_a_processor_leaves_what_is_shown_as_it_is(
+    family: Family, width: int, height: int, pixels: int
+) -> None:
+    across, down = scale_of(family, width, height, pixels).shown
+    assert smart_resize(down, across, family.cell, family.least, family.most) == (down, across)
+
+
+@given(families, st.integers(200, 3001), st.integers(200, 3001), st.integers(1, 3_000_000))
 def test_what_is_shown_keeps_to_the_budget_and_to_whole_cells(
     family: Family, width: int, height: int, pixels: int
 ) -> None:
-    scale = scale_of(family, width, height, pixels)
-    across, down = scale.shown
+    across, down = scale_of(family, width, height, pixels).shown
     assert across % family.cell == 0
     assert down % family.cell == 0
-    if family.convention is not Convention.SQUARE:
-        stretched = max(width, height) / min(width, height)
-        assert across * down <= max(pixels, family.cell**2 * (stretched + 2))
+    if family.convention is Convention.SQUARE:
+        assert (across, down) == (840, 840)
+    elif max(width, height) < 5 * min(width, height):
+        assert family.least <= across * down <= max(pixels, 3 * family.least)
 
 
 def test_what_lies_outside_is_written_at_the_border() -> None:
@@ -102,7 +110,7 @@ def test_what_lies_outside_is_written_at_the_border() -> None:
 def test_a_convention_is_said_by_the_config_first_then_by_the_checkpoint() -> None:
     name = "Ricky06662/VisionReasoner-7B"
     assert family_of("qwen2_5_vl").convention is Convention.RESIZED
-    assert family_of("qwen2_5_vl", name).convention is CHECKPOINTS[name]
+    assert family_of("qwen2_5_vl", name).convention is Convention.SQUARE
     assert family_of("qwen2_5_vl", name, "thousand").convention is Convention.THOUSAND
     assert family_of("internvl", convention="thousand").convention is Convention.THOUSAND
     assert family_of("qwen3_vl", convention="resized").cell == 32
@@ -111,3 +119,19 @@ def test_a_convention_is_said_by_the_config_first_then_by_the_checkpoint() -> No
 def test_an_unknown_model_is_not_guessed_at() -> None:
     with pytest.raises(ConfigError, match=r"set convention to one of resized, thousand, square840"):
         family_of("internvl")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Qwen/Qwen2.5-VL-7B-Instruct-AWQ", "qwen2_5_vl"),
+        ("qwen2.5vl:7b", "qwen2_5_vl"),
+        ("qwen2-vl-72b-instruct", "qwen2_vl"),
+        ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl"),
+        ("Ricky06662/VisionReasoner-7B", "qwen2_5_vl"),
+        ("Qwen/Qwen2.5-7B-Instruct", ""),
+        ("gpt-4o", ""),
+    ],
+)
+def test_an_endpoints_model_is_known_by_its_public_name(name: str, kind: str) -> None:
+    assert type_from_name(name) == kind

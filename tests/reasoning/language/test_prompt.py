@@ -79,6 +79,19 @@ def test_the_example_is_read_as_what_it_says_in_every_convention(family: Family)
     assert told in text
 
 
+def test_the_same_can_be_asked_for_as_one_json_object() -> None:
+    scale = scale_of(FAMILIES["qwen3_vl"], 640, 360, 200_000)
+    for thinks in (True, False):
+        asked = prompt.grounding(
+            "x", frame(0), [], [], scale, Convention.THOUSAND, thinks, 40, as_json=True
+        )
+        assert "<answer>" not in text_of(asked)
+        form = text_of(asked).partition("for two objects: ")[2]
+        read = answer.parse(form)
+        assert (read.thinking, len(read.items), read.cannot_tell) == ("…", 2, False)
+        assert ("at most 30 words" in text_of(asked)) is thinks
+
+
 def test_a_sentence_is_lower_case_and_without_its_full_stop() -> None:
     assert prompt.quoted("The  blue\nMug. ") == '"the blue mug"'
 

@@ -1,0 +1,135 @@
+"""From a model that chats to a reasoner: asks, reads the answer, moves it into the frame's pixels.
+
+One `Chat` for each way to run a model; what is asked and how it is read is the same for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamseg.config import PicturesSection
+from streamseg.errors import ReasoningError
+from streamseg.reasoning import GroundingRequest
+from streamseg.reasoning.language import answer, prompt
+from streamseg.reasoning.language.coordinates import Family, Scale, scale_of
+from streamseg.reasoning.language.prompt import Prompt, Shown
+from streamseg.types import Frame, Grounding, GroundingMode
+
+_SPARE = 0.9
+"""Of the deadline, after which nothing is begun: past the whole of it the process is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote.
+
+    Attributes:
+        text: All of it, with what was put into its mouth.
+        tokens: That it took, thinking and answer together, in its own tokens.
+        notes: What was done to it, for people: "steered to answer".
+    """
+
+    text: str
+    tokens: int
+    notes: tuple[str, ...] = ()
+
+
+class Chat(Protocol):
+    """A model that reads texts and pictures and writes text, one prompt at a time."""
+
+    family: Family
+    as_json: bool
+    """Answers come as one JSON object rather than in tags."""
+
+    @property
+    def pictures(self) -> PicturesSection:
+        """How fine the model is shown pictures."""
+
+    def complete(self, asked: Prompt, until: float) -> Completion:
+        """Let the model answer; sooner than `until` on `time.monotonic`, if need be cut short.
+
+        Raises:
+            ReasoningError: No answer could be had.
+        """
+
+
+class ChatReasoner:
+    """Implements `Reasoner` over a `Chat`."""
+
+    def __init__(self, chat: Chat, max_targets: int, deadline_s: float) -> None:
+        """Args:
+        deadline_s: An answer that takes longer is of no use.
+        """
+        self.chat = chat
+        self._max_targets = max_targets
+        self._deadline_s = deadline_s
+
+    def ground(self, request: GroundingRequest) -> Grounding:
+        """Ask for boxes and points; in FAST mode without a chain of thought.
+
+        Raises:
+            ReasoningError: No answer, or none that can be read.
+        """
+        started = time.monotonic()
+        chat, target = self.chat, request.target
+        scale = scale_for(chat, target)
+        segment, references = _thinned(request, chat.pictures.context_frames)
+        asked = prompt.grounding(
+            request.text,
+            target,
+            segment,
+            references,
+            scale,
+            chat.family.convention,
+            thinks=request.mode is GroundingMode.REASONING,
+            budget=request.token_budget,
+            as_json=chat.as_json,
+        )
+        wrote = chat.complete(asked, started + _SPARE * self._deadline_s)
+        try:
+            read = answer.parse(wrote.text)
+            targets = answer.targets(read, scale, self._max_targets)
+        except ReasoningError as error:
+            told = f" ({'; '.join(wrote.notes)})" if wrote.notes else ""
+            raise ReasoningError(f"the model's answer: {error}{told}") from None
+        notes = [*wrote.notes, *(["the list was cut off"] if read.cut else [])]
+        reasoning = "\n".join(filter(None, (read.thinking, *(f"({note})" for note in notes))))
+        return Grounding(
+            targets,
+            reasoning,
+            wrote.tokens,
+            time.monotonic() - started,
+            cannot_tell=read.cannot_tell,
+        )
+
+
+def scale_for(chat: Chat, frame: Frame) -> Scale:
+    """How a chat's model sees a target frame."""
+    return scale_of(chat.family, frame.width, frame.height, chat.pictures.pixels)
+
+
+def shown_size(family: Family, pictures: PicturesSection, shown: Shown) -> tuple[int, int]:
+    """Width and height at which a prompt's picture is shown."""
+    pixels = pictures.pixels if shown.target else pictures.context_pixels
+    return scale_of(family, shown.frame.width, shown.frame.height, pixels).shown
+
+
+def _thinned(request: GroundingRequest, most: int) -> tuple[Sequence[Frame], Sequence[Frame]]:
+    """Segment and references with at most `most` frames beside the target, evenly spread; the
+    segment's have precedence."""
+    own = (request.target.epoch, request.target.index)
+    segment = [frame for frame in request.segment if (frame.epoch, frame.index) != own]
+    references = [frame for frame in request.references if (frame.epoch, frame.index) != own]
+    kept = _spread(segment, most)
+    return kept, _spread(references, most - len(kept))
+
+
+def _spread(frames: Sequence[Frame], most: int) -> Sequence[Frame]:
+    if len(frames) <= most:
+        return frames
+    if most <= 1:
+        return frames[:most]
+    return [frames[round(at * (len(frames) - 1) / (most - 1))] for at in range(most)]
