@@ -21,6 +21,7 @@ from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock
 from streamseg.config import Config
 from streamseg.errors import SourceError
+from streamseg.keyframes.sampler import Sample
 from streamseg.keyframes.watch import KeyframeWatch, Look
 from streamseg.loop.engines_in_use import EnginesInUse
 from streamseg.loop.inbox import Inbox
@@ -28,10 +29,11 @@ from streamseg.loop.listener import OnEvent
 from streamseg.loop.summary import GroundingLog, describe_run, describe_setting
 from streamseg.loop.telemetry import Telemetry
 from streamseg.propagation import Propagator
+from streamseg.propagation.areas import without
 from streamseg.propagation.catchup import CatchUp, Job
-from streamseg.propagation.tracks import Merge, TrackBook, without
+from streamseg.propagation.tracks import Merge, Sight, TrackBook
 from streamseg.reasoning import GroundingRequest
-from streamseg.reasoning.dialogue import Dialogue, Question
+from streamseg.reasoning.dialogue import Answer, Dialogue, Question
 from streamseg.segmentation import Segmenter
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
@@ -252,16 +254,27 @@ class Run:
         look = self._watch.look(
             frame,
             self._tracks.of_query(self._query.id, masks),
-            busy=not self._dialogue.ready or self._catchup.pending > 0,
+            busy=not self._dialogue.ready,
+            replaying=self._catchup.pending > 0,
             grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
             now_ns=now_ns,
         )
         if look.decision.reason is not None:
-            self._ask(self._query, self._watch, look, look.decision.reason)
+            self._ask(frame, self._query, self._watch, look, look.decision.reason)
         return look
 
-    def _ask(self, query: Query, watch: KeyframeWatch, look: Look, reason: TriggerReason) -> None:
-        sample = watch.sample(self._buffer.frames())
+    def _ask(
+        self,
+        frame: Frame,
+        query: Query,
+        watch: KeyframeWatch,
+        look: Look,
+        reason: TriggerReason,
+    ) -> None:
+        if reason is TriggerReason.WITNESS:
+            sample = Sample((frame,), frame, ())  # of what is there now; nothing else is needed
+        else:
+            sample = watch.sample(self._buffer.frames())
         request = GroundingRequest(
             query.text,
             sample.target,
@@ -279,12 +292,36 @@ class Run:
         if answer is None or self._watch is None:
             return
         now_ns = self._clock.now_ns()
+        sight = self._witness(answer)
+        if answer.question.reason is TriggerReason.WITNESS:
+            self._watch.witnessed(
+                able=answer.grounding is None or answer.grounding.seen is not None,
+                doubted=sight is not None and bool(sight.doubted),
+                unheld=0 if sight is None else sight.unheld,
+                cost_s=answer.waited_s,
+                now_ns=now_ns,
+            )
+            return
         self._watch.answered(found=answer.found, cost_s=answer.waited_s, now_ns=now_ns)
         self._groundings.add(answer)
         self._tell("grounded", answer.in_words(), answer.question.frame)
         if answer.grounding is not None:
             asked = answer.question
             self._catchup.start(Job(answer.grounding, asked.frame, asked.query_id, asked.reason))
+
+    def _witness(self, answer: Answer) -> Sight | None:
+        """Hold the tracks against what an answer says is there; None where it says nothing."""
+        asked, grounding = answer.question, answer.grounding
+        if grounding is None or grounding.seen is None or asked.frame.epoch != self._epoch:
+            return None
+        sight = self._tracks.witness(asked.frame.index, grounding.seen, asked.query_id)
+        if sight is not None:
+            self._telemetry.count("looks")
+            if sight.doubted:
+                self._telemetry.count("tracks doubted", len(sight.doubted))
+                ids = ", ".join(map(str, sight.doubted))
+                self._tell("track_doubted", f"not seen where it is shown: {ids}", asked.frame)
+        return sight
 
     def _merge_finished(self, frame: Frame, propagated: Propagated) -> Propagated | None:
         """Merge every answer that has reached the present; None when there was none."""

@@ -160,6 +160,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """A thing of a kind that the sentence means, be it the one meant or another.
+
+    Attributes:
+        box: Around it, in pixels of the frame looked at.
+        score: In [0, 1], how surely it is of that kind; 0.6 where a detector counts as seeing.
+        label: Its kind.
+    """
+
+    box: Box
+    score: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Grounding:
     """A reasoner's whole answer about one frame. No targets means "no such object here", or, where
     `cannot_tell` says so, that the words are not understood well enough to say.
@@ -172,6 +187,8 @@ class Grounding:
         words: The words that matter, and how far each was understood; empty where a reasoner does
             not say.
         cannot_tell: The words do not decide what is meant: nothing was guessed.
+        seen: All that is seen of the kinds that the sentence means; None where whoever answers
+            cannot see them by kind, which says nothing of any track.
     """
 
     targets: tuple[Target, ...]
@@ -180,6 +197,7 @@ class Grounding:
     seconds: float = 0.0
     words: tuple[WordSense, ...] = ()
     cannot_tell: bool = False
+    seen: tuple[Sighting, ...] | None = None
 
     @property
     def understood(self) -> float:
@@ -279,6 +297,8 @@ class TriggerReason(StrEnum):
     DRIFT = "drift"
     RELEVANCE = "relevance peak"
     REFRESH = "refresh due"
+    WITNESS = "witness due"
+    """No question: a look at what is there of the kinds meant, to hold the tracks against."""
 
 
 class Speed(StrEnum):
@@ -289,10 +309,12 @@ class Speed(StrEnum):
 
 
 class GroundingMode(StrEnum):
-    """How much the reasoner may think: none (easy), or a chain of thought within a budget."""
+    """How much the reasoner may think: none (easy), or a chain of thought within a budget; or that
+    it is not to choose at all, only to say what it sees of the kinds meant (`Grounding.seen`)."""
 
     FAST = "fast"
     REASONING = "reasoning"
+    WITNESS = "witness"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamseg.benchmarks.faults.reel import Reel, Signature, read_signature
-from streamseg.propagation.tracks import iou
+from streamseg.propagation.areas import iou
 from streamseg.types import FrameResult, Labels, TrackState
 
 RIGHT_IOU = 0.5

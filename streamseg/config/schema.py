@@ -94,6 +94,11 @@ class TriggerConfig(Section):
         description="The same where a track is believed at 0.5 or less, growing to refresh_s "
         "at 0.9.",
     )
+    witness_s: Annotated[Real, Field(ge=0.0, le=3600.0)] = Field(
+        0.0,
+        description="Between two looks at what is there of the kinds meant, which tracks are held "
+        "against; more where a look takes over a third of that. 0: none.",
+    )
     lost_after_s: Seconds = Field(0.2, description="A track must be lost this long to ask for it.")
     drift_score: Fraction = Field(0.35, description="Below this a track drifts ...")
     drift_recovered: Fraction = Field(0.55, description="... until it is back above this.")

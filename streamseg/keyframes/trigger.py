@@ -17,6 +17,10 @@ from streamseg.types import GroundingMode, TriggerReason
 
 _DOUBTED, _SURE = 0.5, 0.9
 """Scores of the worst track at which the next look comes soonest, and at its ordinary time."""
+_LOOKS = 2.0
+"""A look as a witness rests for so long as the last one took, its own time included."""
+_WITNESS_SHARE = 0.7
+"""Of the budget, up to which looks are taken: the rest is for questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,8 @@ class TriggerSignals:
     """What is known on one frame.
 
     Attributes:
-        busy: A request is in flight, or its answer is being caught up.
+        busy: A request is in flight.
+        replaying: An answer is being caught up: a witness may look meanwhile, nothing be asked.
         new_query: This is the first frame under another query.
         frames_seen: Frames of this epoch so far, this one included.
         needs_motion: The query cannot be answered from one frame (`QueryWords.needs_motion`).
@@ -38,6 +43,7 @@ class TriggerSignals:
     """
 
     busy: bool = False
+    replaying: bool = False
     new_query: bool = False
     frames_seen: int = 1
     needs_motion: bool = False
@@ -90,6 +96,7 @@ class Trigger:
         self._budget = _Budget(config.budget_fraction * config.budget_window_s, config)
         self._asked_s = -math.inf
         self._asked_for: TriggerReason | None = None
+        self._looked_s, self._look_cost_s, self._unheld = -math.inf, 0.0, 0.0
         self._forget()
 
     def reset(self) -> None:
@@ -102,11 +109,16 @@ class Trigger:
         self._observe(signals, now_s)
         reason, why = self._wish(signals, now_s)
         if reason is None:
-            return self._decision(None, signals, f"nothing: {why}")
-        if (hindrance := self._hindrance(reason, signals, now_s)) is not None:
-            return self._decision(None, signals, f"{reason}, but {hindrance}")
-        self._ask(reason, signals, now_s)
-        return self._decision(reason, signals, why)
+            why = f"nothing: {why}"
+        elif (hindrance := self._hindrance(reason, signals, now_s)) is not None:
+            why = f"{reason}, but {hindrance}"
+        else:
+            self._ask(reason, signals, now_s)
+            return self._decision(reason, signals, why)
+        if self._witness_due(signals, now_s):
+            self._looked_s = now_s
+            return Decision(TriggerReason.WITNESS, GroundingMode.WITNESS, 0, why)
+        return self._decision(None, signals, why)
 
     def answered(self, found: bool, cost_s: float, now_ns: int) -> None:
         """The request that was fired last is over.
@@ -126,8 +138,32 @@ class Trigger:
             # at the full rate.
             self._search_retry.wait(now_s)
 
+    def witnessed(self, able: bool, doubted: bool, unheld: int, cost_s: float, now_ns: int) -> None:
+        """The look that was fired last is over.
+
+        Args:
+            able: Whoever looked can see things of the kinds meant; no more looks are taken if not.
+            doubted: A track that was believed is not supported: the next look comes at once.
+            unheld: Things surely seen that no track holds; one more of them is a reason to ask for
+                what is missing.
+            cost_s: What it took.
+        """
+        self._budget.spend(cost_s, now_ns / 1e9)
+        self._look_cost_s = cost_s
+        self._witnessing, self._doubted = able, doubted
+        # Half a thing more than of late: one that the detector misses now and then is no news, and
+        # another than the lost one must not be asked for at every look.
+        if unheld >= self._unheld + 0.5:
+            self._search_retry.reset()
+        self._unheld = max(float(unheld), self._unheld - 0.25)
+
     def _forget(self) -> None:
         config = self._config
+        self._witnessing = True
+        self._doubted = False
+        self._unheld = 0.0
+        self._looked_s = -math.inf
+        self._look_cost_s = 0.0
         self._query_waiting = self._cut_waiting = False
         self._missing = 1
         self._lost_since_s: float | None = None
@@ -148,7 +184,7 @@ class Trigger:
         if signals.missing != self._missing:
             # Found again, or one more is gone: either way the old waits are about something else.
             self._search_retry.reset()
-            self._missing = signals.missing
+            self._missing, self._unheld = signals.missing, 0.0
         if signals.n_lost == 0:
             self._lost_since_s = None
         elif self._lost_since_s is None:
@@ -227,11 +263,22 @@ class Trigger:
         sure = (worst_score - _DOUBTED) / (_SURE - _DOUBTED)
         return soonest_s + (config.refresh_s - soonest_s) * min(1.0, max(0.0, sure))
 
+    def _witness_due(self, signals: TriggerSignals, now_s: float) -> bool:
+        config = self._config
+        if not config.witness_s or not self._witnessing or signals.busy:
+            return False
+        if self._query_waiting or self._cut_waiting:  # the answer to come is held against nothing
+            return False
+        wait_s = max(0.0 if self._doubted else config.witness_s, _LOOKS * self._look_cost_s)
+        if now_s - self._looked_s < wait_s:
+            return False
+        return self._budget.exhausted(now_s, _WITNESS_SHARE) is None
+
     def _hindrance(
         self, reason: TriggerReason, signals: TriggerSignals, now_s: float
     ) -> str | None:
         """What keeps a wish from being granted; a new query waits for neither rest nor budget."""
-        if signals.busy:
+        if signals.busy or signals.replaying:
             return "a request is in flight"
         first = reason in (TriggerReason.NEW_QUERY, TriggerReason.NO_TARGET)
         if first and signals.needs_motion and signals.frames_seen < self._warmup_frames:
@@ -244,6 +291,7 @@ class Trigger:
 
     def _ask(self, reason: TriggerReason, signals: TriggerSignals, now_s: float) -> None:
         self._asked_s, self._asked_for = now_s, reason
+        self._looked_s = now_s
         if reason in (TriggerReason.RELEVANCE, TriggerReason.SCENE_CUT):
             self._search_retry.reset()
         self._query_waiting = self._cut_waiting = False
@@ -291,12 +339,12 @@ class _Budget:
     def spend(self, cost_s: float, now_s: float) -> None:
         self._spent.append((now_s, cost_s))
 
-    def exhausted(self, now_s: float) -> str | None:
-        """Words when it is used up, None when it is not."""
+    def exhausted(self, now_s: float, share: float = 1.0) -> str | None:
+        """Words when a share of it is used up, None when it is not."""
         while self._spent and self._spent[0][0] <= now_s - self._window_s:
             self._spent.popleft()
         spent_s = sum(cost_s for _, cost_s in self._spent)
-        if spent_s < self._allowed_s or not self._spent:
+        if spent_s < share * self._allowed_s or not self._spent:
             return None
         return (
             f"{spent_s:.1f} s of reasoning in the last {self._window_s:g} s, "

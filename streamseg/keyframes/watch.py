@@ -47,12 +47,14 @@ class KeyframeWatch:
         busy: bool,
         grounding_age_s: float | None,
         now_ns: int,
+        replaying: bool = False,
     ) -> Look:
         """Take the signals of a frame and decide.
 
         Args:
             masks: The tracks on this frame.
-            busy: A request is in flight, or its answer is being caught up.
+            busy: A request is in flight.
+            replaying: An answer is being caught up.
             grounding_age_s: Since the newest answer that was merged; None before the first.
         """
         self._seen += 1
@@ -61,6 +63,7 @@ class KeyframeWatch:
         live = [view for view in masks.objects if view.state is not TrackState.LOST]
         signals = TriggerSignals(
             busy=busy,
+            replaying=replaying,
             new_query=self._fresh,
             frames_seen=self._seen,
             needs_motion=self._needs_motion,
@@ -89,6 +92,12 @@ class KeyframeWatch:
     def answered(self, *, found: bool, cost_s: float, now_ns: int) -> None:
         """The request fired last is over: whether it named an object, and what it cost."""
         self._trigger.answered(found, cost_s, now_ns)
+
+    def witnessed(
+        self, *, able: bool, doubted: bool, unheld: int, cost_s: float, now_ns: int
+    ) -> None:
+        """The look fired last is over: see `Trigger.witnessed`."""
+        self._trigger.witnessed(able, doubted, unheld, cost_s, now_ns)
 
     def new_epoch(self) -> None:
         """The picture broke: what was seen before says nothing of what comes."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
+from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.belief import belief, drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
+from streamseg.propagation.sight import Trail, hold
+from streamseg.propagation.track import Track
 from streamseg.types import (
     CERTAIN,
     Box,
@@ -20,6 +22,7 @@ from streamseg.types import (
     Mask,
     MaskSet,
     Propagated,
+    Sighting,
     TrackState,
     TrackView,
 )
@@ -34,47 +37,6 @@ NOBODY: tuple[int, ...] = ()
 
 _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
-
-
-@dataclass(slots=True, eq=False)
-class Track:
-    """One object's identity over time.
-
-    Attributes:
-        query_id: The newest query that an answer named it for; None without one.
-        held: A person or robot pointed at it: no answer of the reasoner may end it.
-        grounded_frame: Index of the keyframe that its mask rests on.
-        words: How far it answers to the sentence by the answers that named it (`Evidence.words`
-            is less where later ones did not).
-        misses: Groundings in a row that did not confirm it.
-        seen_ns: When it was last seen.
-        cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
-        drift: How fast its mask was found to leave the object between fresh cuts, a second.
-    """
-
-    id: int
-    query_id: int | None
-    label: str
-    grounded_frame: int
-    evidence: Evidence = CERTAIN
-    state: TrackState = TrackState.TRACKING
-    box: Box | None = None
-    held: bool = False
-    words: float = 1.0
-    misses: int = 0
-    seen_ns: int = 0
-    cut_ns: int = 0
-    drift: float = 0.0
-    look: Signature | None = None
-
-    @property
-    def score(self) -> float:
-        """How far it is to be believed, in [0, 1]."""
-        return belief(self.evidence)
-
-    @property
-    def visible(self) -> bool:
-        return self.box is not None and self.state is not TrackState.LOST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +56,7 @@ class _Source:
     query_id: int | None
     grounded_frame: int
     now_ns: int
+    frame: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +90,19 @@ class Merge:
         return self.retired + self.given_up
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a witness's look means.
+
+    Attributes:
+        doubted: Ids that were believed and are not supported.
+        unheld: Things surely seen that no track holds.
+    """
+
+    doubted: tuple[int, ...]
+    unheld: int
+
+
 class TrackBook:
     """All tracks of a run, live and lost."""
 
@@ -135,6 +111,7 @@ class TrackBook:
         self._tracks: dict[int, Track] = {}
         self._next_id = 1
         self._updates = 0
+        self._trail = Trail()
         self.grounded_ns: int | None = None
         self.query_id: int | None = None
         """The query in force. What only an older one named is shown as uncertain until an answer
@@ -177,6 +154,7 @@ class TrackBook:
             if track.visible:
                 track.seen_ns = now_ns
                 self._learn(track, frame, mask)
+        self._trail.note(frame.index, {t.id: t.box for t in self._tracks.values() if t.box})
         return self.view(propagated)
 
     def view(self, propagated: Propagated) -> MaskSet:
@@ -186,6 +164,26 @@ class TrackBook:
             for track in self._tracks.values()
         )
         return MaskSet(propagated.labels, objects)
+
+    def witness(self, index: int, seen: Sequence[Sighting], query_id: int) -> Sight | None:
+        """Hold the tracks of a query against all that was seen of their kinds on frame `index`.
+
+        What is cut out since then is not judged. None when that frame is forgotten.
+        """
+        then = self._trail.at(index)
+        if then is None:
+            return None
+        held = hold(then, seen)
+        doubted = []
+        for track_id, support in held.supports.items():
+            track = self._tracks.get(track_id)
+            judged = track is not None and track.query_id == query_id and not track.held
+            if track is None or not judged or track.shown_since > index:
+                continue
+            if support < track.witnessed and track.state is TrackState.TRACKING:
+                doubted.append(track_id)
+            track.witnessed = renewed(track.witnessed, support)
+        return Sight(tuple(doubted), held.unheld)
 
     def merge(
         self,
@@ -228,7 +226,7 @@ class TrackBook:
             )
             admitted = unmatched[standing:]
 
-        source = _Source(query_id, grounded_frame, now_ns)
+        source = _Source(query_id, grounded_frame, now_ns, frame.index)
         adopt: dict[int, int] = {}
         for candidate in (c for c in seen if c.lane_id in matched):
             track = self._tracks[matched[candidate.lane_id]]
@@ -261,6 +259,7 @@ class TrackBook:
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
         self._lose(self._tracks)
+        self._trail.clear()
         for track in self._tracks.values():
             track.look = track.look and track.look.elsewhere()
 
@@ -281,8 +280,9 @@ class TrackBook:
         return gone
 
     def _carried(self, track: Track, score: float, now_ns: int) -> float:
-        """The propagator's word, no more than what fresh cuts have shown it to be worth by now."""
-        shown = steady(track.drift, (now_ns - track.cut_ns) / 1e9)
+        """The propagator's word, no more than what fresh cuts have shown it to be worth by now, nor
+        than how far what is seen supports it."""
+        shown = min(track.witnessed, steady(track.drift, (now_ns - track.cut_ns) / 1e9))
         # It may be as bad as that and still be seen: only the propagator loses an object.
         return float(min(score, max(shown, self._config.lost_score)))
 
@@ -401,6 +401,9 @@ class TrackBook:
             return False
         track.drift = renewed(track.drift, drift_seen(overlap, age_s))
         track.evidence, track.cut_ns = replace(own, cut=cut), source.now_ns
+        if takes:
+            track.shown_since = source.frame
+            track.witnessed = renewed(track.witnessed, 1.0)
         return takes
 
     def _admit(
@@ -436,6 +439,7 @@ class TrackBook:
                 added.append(track.id)
             track.box, track.evidence = box, candidate.evidence
             track.cut_ns, track.drift = source.now_ns, 0.0
+            track.shown_since, track.witnessed = frame.index, 1.0
             track.words = candidate.evidence.words
             track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
@@ -465,28 +469,3 @@ class TrackBook:
             if likeness >= best_likeness:
                 best, best_likeness = track, likeness
         return best
-
-
-def bounding_box(mask: Mask, least_area: float = 1.0) -> Box | None:
-    """The extreme pixels of a mask (H, W); None when it has fewer than `least_area` pixels."""
-    pixels = mask.view(np.uint8)
-    if cv2.countNonZero(pixels) < least_area:
-        return None
-    x, y, width, height = cv2.boundingRect(pixels)
-    return float(x), float(y), float(x + width), float(y + height)
-
-
-def iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of two masks (H, W); 0 when both are empty."""
-    union = int(np.count_nonzero(a | b))
-    return int(np.count_nonzero(a & b)) / union if union else 0.0
-
-
-def without(propagated: Propagated, ids: Sequence[int]) -> Propagated:
-    """The same output less some ids; the same object when there are none."""
-    if not ids:
-        return propagated
-    labels = propagated.labels.copy()
-    labels[np.isin(labels, ids)] = 0
-    scores = {key: score for key, score in propagated.scores.items() if key not in ids}
-    return Propagated(labels, scores)

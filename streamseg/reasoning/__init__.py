@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ConfigError
@@ -20,7 +20,7 @@ class GroundingRequest:
         target: The frame whose pixels the answer's boxes and points are in.
         segment: The key segment, in time order, `target` among them (by index).
         references: Frames from further away, for context.
-        mode: FAST asks for an answer without a chain of thought.
+        mode: FAST asks for an answer without a chain of thought, WITNESS only for what is seen.
         token_budget: L(D), the reasoning length that the task's difficulty allows.
     """
 
@@ -40,6 +40,19 @@ class Reasoner(Protocol):
 
         Raises:
             ReasoningError: No answer could be had.
+        """
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """A reasoner that can also say, for less, what it sees of the kinds that a sentence means."""
+
+    def witness(self, request: GroundingRequest) -> Grounding:
+        """Look at the target frame and choose nothing: `Grounding.seen` alone is filled, and is
+        None where no kind is known for the words.
+
+        Raises:
+            ReasoningError: The look could not be taken.
         """
 
 

@@ -178,7 +178,7 @@ class Dialogue:
         waited_s = (now_ns - question.asked_ns) / 1e9
         if reply is None:
             return Answer(question, None, "the reasoner did not start in time", waited_s)
-        if reply.grounding is not None:
+        if reply.grounding is not None and question.mode is not GroundingMode.WITNESS:
             self._doubts.hear(reply.grounding, question.query_id, now_ns, question.frame.index)
         return Answer(question, reply.grounding, reply.error, waited_s)
 

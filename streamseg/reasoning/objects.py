@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.attribute import answer_from, colours_in
 from streamseg.reasoning.detection import Detections, Detector
-from streamseg.reasoning.detection.boxes import box_ious
+from streamseg.reasoning.detection.boxes import are_one, box_ious
 from streamseg.reasoning.detection.figures import figure, part_names
 from streamseg.reasoning.resolve import ACCEPT
 from streamseg.reasoning.scoring import Scores, View
@@ -25,13 +25,12 @@ from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import word_weights
 from streamseg.reasoning.seen.picture import Picture, observe
+from streamseg.reasoning.sightings import belief, kinds_meant, sightings
 from streamseg.reasoning.words import grammar
 from streamseg.reasoning.words.grammar import Attribute, Phrase
 from streamseg.reasoning.words.nouns import Grade, Meaning, meaning
 from streamseg.types import Grounding, WordSense, WordUse
 
-_SAME_THING = 0.8
-"""Boxes of different classes that overlap so far are one thing, seen as either."""
 _SAME_REGION = 0.6
 """A region whose box overlaps a detected one so far says nothing new."""
 _COLOUR_SHARE = 0.25
@@ -39,9 +38,6 @@ _COLOUR_SHARE = 0.25
 _MOTION_DENIED = 0.5
 """What a motion word leaves to a thing of the right class that does not seem to move so: enough to
 be answered, by one that is surely seen, and too little to be sure of."""
-_NESTED_IOU = 0.4
-_NESTED_INSIDE = 0.85
-"""Boxes of one class, one of them in the other and not much smaller: the thing and a part of it."""
 _OTHER = 0.8
 """How much less a thing seen as something else can be what an unknown noun means."""
 
@@ -64,7 +60,19 @@ class ObjectsReasoner:
             regions = candidates.find(picture, colours_in(phrases))
         view = look(picture, seen, regions, self._detector)
         answer = answer_from(view, phrases, request, self._max_targets)
-        return replace(answer, seconds=time.perf_counter() - started)
+        kinds = kinds_meant(phrases, self._detector.classes)
+        told = None if kinds is None else sightings(seen, kinds, self._detector)
+        return replace(answer, seen=told, seconds=time.perf_counter() - started)
+
+    def witness(self, request: GroundingRequest) -> Grounding:
+        """See `Witness.witness`: the detector alone, neither attributes nor motion."""
+        started = time.perf_counter()
+        kinds = kinds_meant(grammar.parse(request.text), self._detector.classes)
+        if kinds is None:
+            return Grounding(())
+        seen = self._detector.detect(request.target.image)
+        told = sightings(seen, kinds, self._detector)
+        return Grounding((), seen=told, seconds=time.perf_counter() - started)
 
 
 @dataclass(eq=False)
@@ -157,7 +165,7 @@ def look(
             continue
         kind = int(seen.classes[k])
         for first, classes in merged:
-            if _are_one(seen.boxes[k], seen.boxes[first], kind in classes):
+            if are_one(seen.boxes[k], seen.boxes[first], kind in classes):
                 classes[kind] = max(classes.get(kind, 0.0), held)
                 break
         else:
@@ -174,23 +182,6 @@ def look(
         for kind, held in classes.items():
             evidence[row, kind] = held
     return ObjectView(picture, [*items, *rest], classes=detector.classes, evidence=evidence)
-
-
-def belief(score: float, threshold: float) -> float:
-    """A detector's score as evidence in [0, 1]: none at half its threshold, 0.6 at it."""
-    return float(np.interp(score, (0.5 * threshold, threshold, 1.6 * threshold), (0.0, 0.6, 1.0)))
-
-
-def _are_one(box: NDArray[np.float32], other: NDArray[np.float32], alike: bool) -> bool:
-    """Whether two boxes are around one thing; of one class (`alike`) also where one of them holds
-    but a part of it."""
-    overlap = float(box_ious(box, other[None])[0])
-    if overlap >= _SAME_THING or not alike:
-        return overlap >= _SAME_THING
-    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    shared = float(np.prod(np.maximum(sides, 0.0)))
-    smaller = min(float(np.prod(each[2:] - each[:2])) for each in (box, other))
-    return overlap >= _NESTED_IOU and shared >= _NESTED_INSIDE * smaller
 
 
 def _is_new(item: Candidate, boxes: NDArray[np.float32]) -> bool:

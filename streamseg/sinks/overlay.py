@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamseg.sinks.palette import STATE_COLOURS, Colour, colour_of
 from streamseg.sinks.text import TextPainter, blit, shade
-from streamseg.types import FrameResult, Image, Labels, Mask, TrackState, TrackView
+from streamseg.types import FrameResult, Image, Labels, Mask, TrackState, TrackView, TriggerReason
 
 Scale = tuple[float, float]
 """Pixels of the canvas to one of the picture, along x and along y."""
@@ -110,7 +110,7 @@ class Overlay:
         Returns:
             The canvas, (H, W, 3) uint8 RGB; valid until the next call.
         """
-        self._timeline.add(time_s, result.state, result.trigger is not None)
+        self._timeline.add(time_s, result.state, _asked(result) is not None)
         spot = self._paste(result)
         picture = self._canvas[spot.y : spot.y + spot.height, spot.x : spot.x + spot.width]
         scale = (spot.width / result.frame.width, spot.height / result.frame.height)
@@ -239,8 +239,8 @@ class Overlay:
     def _draw_notice(self, result: FrameResult, time_s: float) -> None:
         """At the bottom left: what of the query is not understood, as long as it is in force, and
         over it, for a moment, why the reasoner was asked."""
-        if result.trigger is not None:
-            self._notice = f"asked: {result.trigger.value}"
+        if (asked := _asked(result)) is not None:
+            self._notice = f"asked: {asked.value}"
             self._notice_until_s = time_s + _NOTICE_S
         notice = result.doubt if time_s >= self._notice_until_s else self._notice
         if not notice:
@@ -308,3 +308,8 @@ def _tint(track_id: int, opacity: float) -> NDArray[np.uint8]:
     values = np.arange(256, dtype=np.float32)[None, :, None]
     colour = np.asarray(colour_of(track_id), np.float32)
     return np.rint(values * (1 - opacity) + colour * opacity).astype(np.uint8)
+
+
+def _asked(result: FrameResult) -> TriggerReason | None:
+    """Why a question was asked; a look as a witness, some four a second, is none."""
+    return None if result.trigger is TriggerReason.WITNESS else result.trigger

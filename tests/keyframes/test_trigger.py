@@ -283,3 +283,84 @@ def test_what_always_holds(history: list[tuple[TriggerSignals, int, bool]]) -> N
         asked_ns = now_ns
         for trigger in (one, other):
             trigger.answered(found, 0.1, now_ns)
+
+
+def looks(stream: Stream) -> int:
+    return sum(reason is TriggerReason.WITNESS for _, reason in stream.asked)
+
+
+def test_a_witness_looks_at_its_cadence_beside_the_questions() -> None:
+    stream = Stream(witness_s=0.25)
+    stream.frame(replace(TRACKING, new_query=True))
+    for _ in range(4 * FPS):
+        if stream.frame(TRACKING).reason is TriggerReason.WITNESS:
+            stream.trigger.witnessed(True, False, 0, 0.05, stream.now_ns)
+    assert 14 <= looks(stream) <= 16
+    assert len(stream.asked) == looks(stream) + 1  # a look is no question: nothing else is due
+    assert Stream().play(4.0, TRACKING) == []  # and without a cadence there is none
+
+
+def test_a_witness_waits_for_whoever_is_busy_but_not_for_a_replay() -> None:
+    stream = Stream(witness_s=0.25)
+    assert stream.play(1.0, replace(TRACKING, busy=True)) == []
+    assert stream.frame(replace(TRACKING, replaying=True)).reason is TriggerReason.WITNESS
+
+
+def test_after_a_doubtful_look_the_next_comes_as_soon_as_the_last_one_allows() -> None:
+    stream = Stream(witness_s=1.0)
+    gaps = []
+    for doubted in (False, True, False):
+        start = stream.now_s
+        while stream.frame(TRACKING).reason is None:
+            pass
+        gaps.append(stream.now_s - start)
+        stream.trigger.witnessed(True, doubted, 0, 0.05, stream.now_ns)
+    assert gaps[1] == pytest.approx(1.0, abs=0.05)
+    assert gaps[2] == pytest.approx(0.1, abs=0.05)
+
+
+def test_slow_looks_are_rarer() -> None:
+    stream = Stream(witness_s=0.25, budget_fraction=0.9)
+    for _ in range(4 * FPS):
+        if stream.frame(TRACKING).reason is TriggerReason.WITNESS:
+            stream.trigger.witnessed(True, False, 0, 0.4, stream.now_ns)
+    assert looks(stream) == 5
+
+
+def test_who_cannot_see_by_kind_is_not_asked_to_look_again_until_the_next_query() -> None:
+    stream = Stream(witness_s=0.25)
+    assert stream.frame(TRACKING).reason is TriggerReason.WITNESS
+    stream.trigger.witnessed(False, False, 0, 0.0, stream.now_ns)
+    assert stream.play(3.0, TRACKING) == []
+    stream.frame(replace(TRACKING, new_query=True))
+    assert TriggerReason.WITNESS in stream.play(1.0, TRACKING)
+
+
+def search(stream: Stream, seconds: float, unheld: int) -> int:
+    """Look for what is lost, with so many things in sight that no track holds; questions asked."""
+    start = len(stream.asked)
+    for _ in range(round(seconds * FPS)):
+        reason = stream.frame(LOST).reason
+        if reason is TriggerReason.WITNESS:
+            stream.trigger.witnessed(True, False, unheld, 0.01, stream.now_ns)
+        elif reason is not None:
+            stream.trigger.answered(False, 0.01, stream.now_ns)
+    return sum(reason is TriggerReason.LOST for _, reason in stream.asked[start:])
+
+
+def test_what_is_lost_is_asked_for_as_soon_as_one_more_of_its_kind_is_seen() -> None:
+    stream = Stream(witness_s=0.25)
+    search(stream, 12.0, unheld=0)  # by now a question every 4 s
+    assert search(stream, 0.6, unheld=0) == 0
+    assert search(stream, 0.6, unheld=1) == 1
+    assert search(stream, 12.0, unheld=1) <= 6  # it is another one: no reason to ask at every look
+
+
+def test_looks_leave_a_share_of_the_budget_to_questions() -> None:
+    stream = Stream(witness_s=0.25, budget_fraction=0.1, refresh_s=1000.0)
+    for _ in range(20 * FPS):
+        if stream.frame(TRACKING).reason is TriggerReason.WITNESS:
+            stream.trigger.witnessed(True, False, 0, 0.1, stream.now_ns)
+    assert 0.7 * 2.0 / 0.1 <= looks(stream) <= 0.7 * 2.0 / 0.1 + 1
+    assert stream.frame(LOST).reason is None
+    assert search(stream, 0.5, unheld=0) == 1

@@ -9,9 +9,18 @@ import pytest
 from builders import box_mask, frame, painted
 
 from streamseg.config import TracksConfig
+from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.belief import belief
-from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook, bounding_box, iou
-from streamseg.types import CERTAIN, Evidence, Frame, MaskSet, Propagated, TrackState
+from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook
+from streamseg.types import (
+    CERTAIN,
+    Evidence,
+    Frame,
+    MaskSet,
+    Propagated,
+    Sighting,
+    TrackState,
+)
 
 Box4 = tuple[int, int, int, int]
 RED, BLUE = (210, 40, 40), (40, 40, 210)
@@ -431,3 +440,71 @@ def test_iou_of_nothing_is_zero() -> None:
     assert iou(box_mask((0, 0, 0, 0)), box_mask((0, 0, 0, 0))) == 0.0
     assert iou(box_mask(LEFT), box_mask(LEFT)) == 1.0
     assert iou(box_mask((0, 0, 4, 4)), box_mask((0, 0, 4, 8))) == 0.5
+
+
+def seen(*boxes: Box4) -> list[Sighting]:
+    return [Sighting((float(x0), float(y0), float(x1), float(y1)), 0.9) for x0, y0, x1, y1 in boxes]
+
+
+def test_a_track_that_nothing_seen_supports_is_soon_uncertain_and_one_that_is_comes_back() -> None:
+    world = with_a_track()
+    world.see({1: LEFT}, {})
+    sight = world.book.witness(world.frame.index, seen((14, 10, 36, 30)), 1)
+    assert sight is not None
+    assert (sight.doubted, sight.unheld) == ((1,), 1)
+    world.see({1: LEFT}, {})
+    assert world.states() == {1: TrackState.UNCERTAIN}
+    for _ in range(6):
+        sight = world.book.witness(world.frame.index, seen(RIGHT), 1)
+        world.see({1: LEFT}, {})
+        assert world.states() == {1: TrackState.UNCERTAIN}  # only the propagator loses it
+    for _ in range(3):
+        world.book.witness(world.frame.index, seen(LEFT), 1)
+        world.see({1: LEFT}, {})
+    assert world.states() == {1: TrackState.TRACKING}
+
+
+def test_a_thing_missed_once_is_still_believed_and_missed_twice_it_is_not() -> None:
+    world = with_a_track()
+    states = []
+    for _ in range(2):
+        world.see({1: LEFT}, {})
+        world.book.witness(world.frame.index, [], 1)
+        world.see({1: LEFT}, {})
+        states.append(world.states()[1])
+    assert states == [TrackState.TRACKING, TrackState.UNCERTAIN]
+
+
+def test_a_look_is_held_against_where_a_track_was_then() -> None:
+    world = with_a_track()
+    world.see({1: LEFT}, {})
+    then = world.frame.index
+    world.see({1: RIGHT}, {})
+    sight = world.book.witness(then, seen(LEFT), 1)
+    assert sight is not None
+    assert sight.doubted == ()
+    assert world.book.witness(10_000, seen(LEFT), 1) is None
+
+
+def test_a_look_says_nothing_of_what_was_cut_since_nor_of_what_a_hand_pointed_at() -> None:
+    world = with_a_track()
+    world.see({1: LEFT}, {})
+    then = world.frame.index
+    world.see({1: LEFT}, {})
+    world.answer((6, 12, 34, 30))
+    sight = world.book.witness(then, seen(RIGHT), 1)
+    assert sight is not None
+    assert sight.doubted == ()
+    world.answer((6, 12, 34, 30), query=None)
+    world.see({1: LEFT}, {})
+    sight = world.book.witness(world.frame.index, seen(RIGHT), 1)
+    assert sight is not None
+    assert sight.doubted == ()
+
+
+def test_another_query_s_look_is_no_word_on_a_track() -> None:
+    world = with_a_track()
+    world.see({1: LEFT}, {})
+    sight = world.book.witness(world.frame.index, seen(RIGHT), 2)
+    assert sight is not None
+    assert sight.doubted == ()

@@ -16,11 +16,13 @@ from tiny_onnx import saying
 from streamseg import StreamSegmenter, reasoning
 from streamseg.config import ObjectsConfig, ReasoningConfig
 from streamseg.errors import CheckpointError, ConfigError, MissingDependencyError
-from streamseg.reasoning import GroundingRequest
+from streamseg.reasoning import GroundingRequest, Witness
+from streamseg.reasoning.attribute import AttributeReasoner
 from streamseg.reasoning.detection import Detections
-from streamseg.reasoning.objects import ObjectsReasoner, belief
+from streamseg.reasoning.objects import ObjectsReasoner
+from streamseg.reasoning.sightings import belief
 from streamseg.reasoning.words.nouns import COCO80
-from streamseg.types import COARSE_WORTH, Box, Frame, Grounding, Image, WordUse
+from streamseg.types import COARSE_WORTH, Box, Frame, Grounding, GroundingMode, Image, WordUse
 
 WHITE, BLACK, RED, BLUE, BROWN, GREEN = (
     (238, 238, 236), (25, 25, 27), (200, 35, 35), (40, 70, 200), (115, 70, 38), (45, 150, 60),
@@ -333,3 +335,59 @@ def test_any_number_of_attributes_does_not_make_an_unknown_noun_known(text: str)
     patches = [Thing("", (x, 60.0, x + 80.0, 140.0), (WHITE,)) for x in (60.0, 210.0, 360.0)]
     grounding = ask(text, *patches)
     assert grounding.understood <= 0.5
+
+
+def witness(text: str, *things: Thing) -> Grounding:
+    frame = Frame(0, 0, 0, painted(things, 0))
+    request = GroundingRequest(text, frame, (frame,), mode=GroundingMode.WITNESS)
+    return ObjectsReasoner(Told(things)).witness(request)
+
+
+def labels(grounding: Grounding) -> list[str] | None:
+    return None if grounding.seen is None else sorted(each.label for each in grounding.seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the man in the white shirt", ["person"] * 3),
+        ("the animals", ["cat", "dog"]),
+        ("the dog and the mug", ["cup", "dog"]),
+        ("the horse", []),
+        ("the person next to the widget", ["person"] * 3),
+    ],
+)
+def test_a_witness_tells_all_of_the_kinds_meant_and_chooses_none(
+    text: str, expected: list[str]
+) -> None:
+    grounding = witness(text, *SCENE)
+    assert grounding.targets == ()
+    assert labels(grounding) == expected
+
+
+@pytest.mark.parametrize("text", ["the widget", "the red thing", "the dog and the widget", ""])
+def test_where_no_class_stands_for_a_noun_nothing_is_said(text: str) -> None:
+    assert witness(text, *SCENE).seen is None
+
+
+def test_an_answer_tells_them_too() -> None:
+    grounding = ask("the person on the right", MAN, OTHER, CHILD, DOG)
+    assert len(grounding.targets) == 1
+    assert labels(grounding) == ["person"] * 3
+    assert ask("the white widget", MAN).seen is None
+
+
+def test_boxes_and_scores_are_those_of_the_picture_and_a_thing_is_told_once() -> None:
+    part = Thing("person", (62.0, 92.0, 138.0, 250.0), (BROWN,), 0.5)
+    faint = Thing("person", DOG.box, (BROWN,), 0.25)
+    grounding = witness("the man", MAN, part, faint)
+    assert grounding.seen is not None
+    assert [each.box for each in grounding.seen] == [MAN.box, DOG.box]
+    sure, hardly = (each.score for each in grounding.seen)
+    assert sure > 0.9
+    assert 0.0 < hardly < 0.6
+
+
+def test_only_who_sees_by_kind_is_a_witness() -> None:
+    assert isinstance(ObjectsReasoner(Told([])), Witness)
+    assert not isinstance(AttributeReasoner(), Witness)

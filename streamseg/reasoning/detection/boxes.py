@@ -11,6 +11,11 @@ from streamseg.reasoning.detection import Boxes, Detections
 
 _MOST = 300
 """Boxes kept before doubles are dropped."""
+_SAME_THING = 0.8
+"""Boxes of different classes that overlap so far are one thing, seen as either."""
+_NESTED_IOU = 0.4
+_NESTED_INSIDE = 0.85
+"""Boxes of one class, one of them in the other and not much smaller: the thing and a part of it."""
 
 
 def box_ious(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
@@ -21,6 +26,18 @@ def box_ious(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
     areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
     union = float(np.prod(box[2:] - box[:2])) + areas - shared
     return np.asarray(shared / np.maximum(union, 1e-6), np.float32)
+
+
+def are_one(box: NDArray[np.float32], other: NDArray[np.float32], alike: bool) -> bool:
+    """Whether two boxes are around one thing; of one class (`alike`) also where one of them holds
+    but a part of it."""
+    overlap = float(box_ious(box, other[None])[0])
+    if overlap >= _SAME_THING or not alike:
+        return overlap >= _SAME_THING
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0.0)))
+    smaller = min(float(np.prod(each[2:] - each[:2])) for each in (box, other))
+    return overlap >= _NESTED_IOU and shared >= _NESTED_INSIDE * smaller
 
 
 def corners(boxes: NDArray[Any]) -> Boxes:

@@ -21,10 +21,10 @@ import cv2
 from streamseg import reasoning
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError, StreamSegError
-from streamseg.reasoning import Reasoner
+from streamseg.reasoning import GroundingRequest, Reasoner, Witness
 from streamseg.reasoning.worker import wire
 from streamseg.reasoning.worker.slab import SlabView
-from streamseg.types import Speed
+from streamseg.types import Grounding, GroundingMode, Speed
 
 Send = Callable[[bytes], None]
 Factory = Callable[[ReasoningConfig, Speed], Reasoner]
@@ -65,12 +65,18 @@ def _give_way() -> None:
 def _answer(reasoner: Reasoner, line: bytes, slab: SlabView) -> bytes:
     serial, request = wire.decode_request(line, slab.image)
     try:
-        return wire.encode_grounding(serial, reasoner.ground(request))
+        return wire.encode_grounding(serial, _ground(reasoner, request))
     except ReasoningError as error:
         return wire.encode(wire.Refusal(serial=serial, message=_cut(error)))
     except Exception as error:  # noqa: BLE001 - loading a model again costs more than one answer.
         message = f"{type(error).__name__}: {error}"
         return wire.encode(wire.Refusal(serial=serial, message=_cut(message)))
+
+
+def _ground(reasoner: Reasoner, request: GroundingRequest) -> Grounding:
+    if request.mode is not GroundingMode.WITNESS:
+        return reasoner.ground(request)
+    return reasoner.witness(request) if isinstance(reasoner, Witness) else Grounding(())
 
 
 def _read_input(inbox: queue.SimpleQueue[bytes]) -> None:

@@ -6,7 +6,7 @@ bounded, its numbers are finite and its boxes lie in the frame, or it is no answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from streamseg.types import (
     GroundingMode,
     Image,
     Point,
+    Sighting,
     Target,
     WordSense,
     WordUse,
@@ -30,6 +31,7 @@ MAX_FRAMES = 256
 MAX_POINTS = 64
 MAX_LABEL_CHARS = 200
 MAX_WORDS = 1000
+MAX_SEEN = 64
 MAX_REASONING_CHARS = 20_000
 MAX_MESSAGE_CHARS = 2_000
 
@@ -58,7 +60,7 @@ class Ask(Message):
 
     serial: Natural
     text: str
-    mode: Literal["fast", "reasoning"]
+    mode: Literal["fast", "reasoning", "witness"]
     token_budget: Natural
     frames: Annotated[list[FramePlace], Field(min_length=1, max_length=MAX_FRAMES)]
     target: Natural
@@ -108,6 +110,14 @@ class AnswerWord(Message):
     names: bool = False
 
 
+class AnswerSighting(Message):
+    """One thing that is seen."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    label: Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
+
+
 class Answer(Message):
     """Child to parent: a grounding."""
 
@@ -119,6 +129,7 @@ class Answer(Message):
     seconds: Annotated[float, Field(ge=0)]
     words: Annotated[list[AnswerWord], Field(max_length=MAX_WORDS)] = []
     cannot_tell: bool = False
+    seen: Annotated[list[AnswerSighting], Field(max_length=MAX_SEEN)] | None = None
 
 
 Reply = Ready | Unable | Refusal | Answer
@@ -208,6 +219,7 @@ def encode_grounding(serial: int, grounding: Grounding) -> bytes:
             seconds=float(grounding.seconds),
             words=[_word_to_wire(word) for word in grounding.words[:MAX_WORDS]],
             cannot_tell=grounding.cannot_tell,
+            seen=None if grounding.seen is None else _seen_to_wire(grounding.seen),
         )
     except ValidationError as error:
         raise ReasoningError(f"the reasoner's answer is not valid: {_first(error)}") from None
@@ -258,6 +270,7 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
             for word in answer.words
         ),
         answer.cannot_tell,
+        None if answer.seen is None else tuple(_to_seen(answer.seen, frame)),
     )
 
 
@@ -281,6 +294,25 @@ def _to_wire(target: Target) -> AnswerTarget:
         label=target.label[:MAX_LABEL_CHARS],
         lead=float(target.lead),
     )
+
+
+def _seen_to_wire(seen: Sequence[Sighting]) -> list[AnswerSighting]:
+    return [
+        AnswerSighting(
+            box=(float(x0), float(y0), float(x1), float(y1)),
+            score=float(each.score),
+            label=each.label[:MAX_LABEL_CHARS],
+        )
+        for each in seen[:MAX_SEEN]
+        for x0, y0, x1, y1 in (each.box,)
+    ]
+
+
+def _to_seen(items: Sequence[AnswerSighting], frame: Frame) -> Iterator[Sighting]:
+    for item in items:
+        box = _clip(item.box, frame)
+        if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
+            yield Sighting(box, min(max(item.score, 0.0), 1.0), item.label)
 
 
 def _to_target(item: AnswerTarget, frame: Frame) -> Target | None:

@@ -148,6 +148,17 @@ def test_the_reasoner_that_the_config_names_answers_from_its_process(make: Make)
     assert reply.grounding.targets[0].box == pytest.approx((200, 60, 260, 120), abs=4)
 
 
+def test_who_cannot_see_by_kind_says_so_and_chooses_nothing(make: Make) -> None:
+    worker = make()
+    target = frame(5)
+    asked = GroundingRequest("the square", target, (target,), mode=GroundingMode.WITNESS)
+    worker.submit(asked, 1)
+    reply = worker.wait(PATIENCE_S)
+    assert reply is not None
+    assert reply.grounding is not None
+    assert (reply.grounding.targets, reply.grounding.seen) == ((), None)
+
+
 def test_nothing_there_is_an_answer(make: Make) -> None:
     reply = ask(make(), "none")
     assert reply.error is None

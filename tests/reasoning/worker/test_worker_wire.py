@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.worker import wire
-from streamseg.types import Frame, Grounding, GroundingMode, Image, Target, WordSense, WordUse
+from streamseg.types import (
+    Frame,
+    Grounding,
+    GroundingMode,
+    Image,
+    Sighting,
+    Target,
+    WordSense,
+    WordUse,
+)
 
 FRAME = Frame(index=3, pts_ns=0, epoch=1, image=np.zeros((48, 64, 3), np.uint8))
 MAX_TARGETS = 4
@@ -34,6 +43,13 @@ targets = st.fixed_dictionaries(
         "label": st.text(max_size=8),
     }
 )
+sightings = st.fixed_dictionaries(
+    {
+        "box": st.lists(numbers, min_size=3, max_size=5),
+        "score": numbers,
+        "label": st.text(max_size=8),
+    }
+)
 answers = st.fixed_dictionaries(
     {
         "type": st.just("answer"),
@@ -42,7 +58,8 @@ answers = st.fixed_dictionaries(
         "reasoning": st.text(max_size=20) | json_values,
         "tokens": st.integers(-2, 100) | json_values,
         "seconds": st.floats() | json_values,
-    }
+    },
+    optional={"seen": st.lists(sightings, max_size=3) | json_values},
 )
 
 
@@ -68,6 +85,11 @@ def assert_sound(grounding: Grounding) -> None:
             0 <= x < FRAME.width and 0 <= y < FRAME.height
             for x, y in target.positive + target.negative
         )
+    for seen in grounding.seen or ():
+        x0, y0, x1, y1 = seen.box
+        assert 0 <= x0 < x1 <= FRAME.width
+        assert 0 <= y0 < y1 <= FRAME.height
+        assert 0 <= seen.score <= 1
 
 
 @settings(max_examples=300)
@@ -120,6 +142,12 @@ good_targets = st.builds(
     label=st.text(max_size=20),
     lead=st.floats(0, 1),
 )
+good_sightings = st.builds(
+    Sighting,
+    box=st.tuples(finite, finite, st.floats(42, 64), st.floats(42, 48)),
+    score=st.floats(0, 1),
+    label=st.text(max_size=20),
+)
 word_senses = st.builds(
     WordSense,
     text=st.text(max_size=20),
@@ -138,6 +166,7 @@ word_senses = st.builds(
         tokens=st.integers(0, 1000),
         seconds=st.floats(0, 100),
         words=st.lists(word_senses, max_size=5).map(tuple),
+        seen=st.none() | st.lists(good_sightings, max_size=5).map(tuple),
         cannot_tell=st.booleans(),
     )
 )

@@ -1,0 +1,54 @@
+"""A track: one object's identity over time, and what is known of how far to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamseg.propagation.belief import belief
+from streamseg.propagation.identity import Signature
+from streamseg.types import CERTAIN, Box, Evidence, TrackState
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """One object's identity over time.
+
+    Attributes:
+        query_id: The newest query that an answer named it for; None without one.
+        held: A person or robot pointed at it: no answer of the reasoner may end it.
+        grounded_frame: Index of the keyframe that its mask rests on.
+        words: How far it answers to the sentence by the answers that named it (`Evidence.words`
+            is less where later ones did not).
+        misses: Groundings in a row that did not confirm it.
+        seen_ns: When it was last seen.
+        cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
+        drift: How fast its mask was found to leave the object between fresh cuts, a second.
+        shown_since: Index of the frame on which its mask was last cut out afresh.
+        witnessed: How far what was seen of its kind supports it, in [0, 1]; 1 without a witness.
+    """
+
+    id: int
+    query_id: int | None
+    label: str
+    grounded_frame: int
+    evidence: Evidence = CERTAIN
+    state: TrackState = TrackState.TRACKING
+    box: Box | None = None
+    held: bool = False
+    words: float = 1.0
+    misses: int = 0
+    seen_ns: int = 0
+    cut_ns: int = 0
+    drift: float = 0.0
+    shown_since: int = 0
+    witnessed: float = 1.0
+    look: Signature | None = None
+
+    @property
+    def score(self) -> float:
+        """How far it is to be believed, in [0, 1]."""
+        return belief(self.evidence)
+
+    @property
+    def visible(self) -> bool:
+        return self.box is not None and self.state is not TrackState.LOST
