@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from streamseg.allocator import give_back_free_memory
 from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock
 from streamseg.config import Config
@@ -148,6 +149,7 @@ class Run:
         a new process: the interpreter may be ending.
         """
         with ExitStack() as steps:
+            steps.callback(give_back_free_memory)
             steps.callback(self._buffer.clear)
             steps.callback(self._catchup.close)
             steps.callback(lambda: self._sinks.close(self.summary()))

@@ -250,6 +250,13 @@ class Evidence:
     cut: float = 1.0
     carried: float = 1.0
 
+    @property
+    def belief(self) -> float:
+        """In [0, 1]: the weakest witness, lowered by what the other two leave in doubt. None can
+        stand in for another: a mask that is carried well may be of the wrong thing."""
+        weakest, middle, best = sorted((self.words, self.cut, self.carried))
+        return float(weakest * (middle * best) ** 0.5)
+
 
 CERTAIN = Evidence()
 """Nothing speaks against it."""
@@ -260,7 +267,8 @@ class TrackView:
     """One object as a result shows it.
 
     Attributes:
-        score: How far it is to be believed that this mask is what was meant, in [0, 1].
+        score: How likely this mask is what was meant, in [0, 1]: of many with 0.8 some eight in
+            ten are.
         box: In pixels, None when it has none.
         label: A few words on what it is, for people.
         evidence: What the score rests on.

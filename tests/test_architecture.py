@@ -22,7 +22,7 @@ HOMES = {
 STAGES = {"sources", "keyframes", "reasoning", "segmentation", "propagation", "sinks"}
 COMMON = {
     *("types", "errors", "config", "clock", "vocabulary", "engines"),
-    *("masking", "borders"),
+    *("masking", "borders", "allocator"),
 }
 STAGE_EXTRAS = {
     "reasoning.detection": {"weights"},

@@ -14,7 +14,7 @@ from statistics import fmean
 import numpy as np
 
 from streamseg.evaluation import metrics
-from streamseg.types import Box, Mask, MaskSet, TrackState
+from streamseg.types import CERTAIN, Box, Evidence, Mask, MaskSet, TrackState
 
 MET_IOU = 0.5
 """A true box is met by a shown object from this box IoU on."""
@@ -52,6 +52,7 @@ class Shown:
     box: Box
     score: float
     state: TrackState
+    evidence: Evidence = CERTAIN
 
 
 def shown(masks: MaskSet) -> tuple[Shown, ...]:
@@ -61,7 +62,7 @@ def shown(masks: MaskSet) -> tuple[Shown, ...]:
         mask = masks.mask(view.id)
         box = metrics.extent(mask)
         if box is not None:
-            found.append(Shown(mask, box, view.score, view.state))
+            found.append(Shown(mask, box, view.score, view.state, view.evidence))
     return tuple(found)
 
 
@@ -125,6 +126,7 @@ class FrameScore:
         score, tracking_score: Mean score of the objects so shown, None without any.
         box_iou: Of the areas of all boxes; None where nothing is shown.
         objects: How many are shown.
+        evidence: What their scores rest on, a mean of each witness; None where nothing is shown.
     """
 
     frame: int
@@ -134,6 +136,7 @@ class FrameScore:
     tracking_score: float | None
     box_iou: float | None
     objects: int
+    evidence: Evidence | None = None
 
     def verdict(self, way: Way) -> Verdict:
         return self.shown if way is Way.SHOWN else self.tracking
@@ -153,6 +156,18 @@ def score_frame(index: int, truth: Sequence[Box], objects: Sequence[Shown]) -> F
         tracking_score=_mean_score(believed),
         box_iou=box_overlap(truth, objects) if objects else None,
         objects=len(objects),
+        evidence=_mean_evidence(objects),
+    )
+
+
+def _mean_evidence(objects: Sequence[Shown]) -> Evidence | None:
+    if not objects:
+        return None
+    each = [item.evidence for item in objects]
+    return Evidence(
+        fmean(item.words for item in each),
+        fmean(item.cut for item in each),
+        fmean(item.carried for item in each),
     )
 
 

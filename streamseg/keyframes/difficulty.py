@@ -140,7 +140,9 @@ class DifficultyEstimator:
     def _measure(self, frame: Frame, masks: MaskSet) -> None:
         small = thumbnail(frame)
         self._scene = scene_look(small)
-        shown = sorted((item for item in masks.objects if item.box), key=lambda item: item.score)
+        shown = sorted(
+            (item for item in masks.objects if item.box), key=lambda item: item.evidence.belief
+        )
         if not shown:
             return
         labels = shrink_labels(masks.labels)
@@ -148,9 +150,13 @@ class DifficultyEstimator:
         for item in shown[:MAX_MEASURED]:
             look = object_look(small, labels == item.id)
             if look is not None:
-                hardest = max(hardest, segmentation_challenge(look, item.score))
+                hardest = max(hardest, segmentation_challenge(look, _belief(item)))
         if hardest:
             self._challenge = hardest
+
+
+def _belief(item: TrackView) -> float:
+    return item.evidence.belief
 
 
 def _clip(value: float) -> float:

@@ -100,8 +100,9 @@ class Trigger:
         self._forget()
 
     def reset(self) -> None:
-        """A new epoch: what was seen counts no more; cool-down and budget go on."""
-        self._forget()
+        """A new epoch: what was seen counts no more; cool-down and budget go on. What is lost was
+        lost by the break and does not come back by itself: it is asked for without a wait."""
+        self._forget(lost_since_s=-math.inf)
 
     def decide(self, signals: TriggerSignals, now_ns: int) -> Decision:
         """Decide on one frame, at clock time `now_ns`."""
@@ -157,7 +158,7 @@ class Trigger:
             self._search_retry.reset()
         self._unheld = max(float(unheld), self._unheld - 0.25)
 
-    def _forget(self) -> None:
+    def _forget(self, lost_since_s: float | None = None) -> None:
         config = self._config
         self._witnessing = True
         self._doubted = False
@@ -166,7 +167,7 @@ class Trigger:
         self._look_cost_s = 0.0
         self._query_waiting = self._cut_waiting = False
         self._missing = 1
-        self._lost_since_s: float | None = None
+        self._lost_since_s = lost_since_s
         self._drifting_since_s: float | None = None
         self._relevance: float | None = None
         self._relevance_floor = math.inf
@@ -232,7 +233,8 @@ class Trigger:
         lost_s = 0.0 if self._lost_since_s is None else now_s - self._lost_since_s
         if lost_s < self._config.lost_after_s:
             return None, f"lost for only {lost_s:.1f} s"
-        return TriggerReason.LOST, f"{signals.n_lost} lost for {lost_s:.1f} s"
+        since = f"for {lost_s:.1f} s" if math.isfinite(lost_s) else "at a break"
+        return TriggerReason.LOST, f"{signals.n_lost} lost {since}"
 
     def _wish_drift(
         self, signals: TriggerSignals, now_s: float
@@ -280,7 +282,7 @@ class Trigger:
         """What keeps a wish from being granted; a new query waits for neither rest nor budget."""
         if signals.busy or signals.replaying:
             return "a request is in flight"
-        first = reason in (TriggerReason.NEW_QUERY, TriggerReason.NO_TARGET)
+        first = reason in (TriggerReason.NEW_QUERY, TriggerReason.NO_TARGET, TriggerReason.LOST)
         if first and signals.needs_motion and signals.frames_seen < self._warmup_frames:
             return f"watching motion, frame {signals.frames_seen} of {self._warmup_frames}"
         if reason is TriggerReason.NEW_QUERY:

@@ -116,4 +116,4 @@ class KeyframeWatch:
 
 
 def _worst_score(live: list[TrackView]) -> float:
-    return min((view.score for view in live), default=1.0)
+    return min((view.evidence.belief for view in live), default=1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from streamseg.types import Evidence, Grounding, Target
+from streamseg.types import Grounding, Target
 
 _COARSE = 0.35
 """What a sentence of which no word is understood leaves of an answer's score."""
@@ -29,12 +29,6 @@ def words_fit(grounding: Grounding, target: Target) -> float:
     """In [0, 1]: how far one target of an answer can be what the sentence means."""
     understood = _COARSE + (1.0 - _COARSE) * grounding.understood
     return target.score * understood * (_TIED + (1.0 - _TIED) * target.lead)
-
-
-def belief(evidence: Evidence) -> float:
-    """In [0, 1]: the weakest witness, lowered by what the other two leave in doubt."""
-    weakest, middle, best = sorted((evidence.words, evidence.cut, evidence.carried))
-    return float(weakest * (middle * best) ** 0.5)
 
 
 def renewed(old: float, new: float) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamseg.propagation.belief import belief
+from streamseg.propagation.calibration import probability
 from streamseg.propagation.identity import Signature
-from streamseg.types import CERTAIN, Box, Evidence, TrackState
+from streamseg.types import CERTAIN, Box, Evidence, TrackState, TrackView
 
 
 @dataclass(slots=True, eq=False)
@@ -45,10 +45,10 @@ class Track:
     look: Signature | None = None
 
     @property
-    def score(self) -> float:
-        """How far it is to be believed, in [0, 1]."""
-        return belief(self.evidence)
-
-    @property
     def visible(self) -> bool:
         return self.box is not None and self.state is not TrackState.LOST
+
+    def view(self) -> TrackView:
+        """As a result shows it."""
+        score = probability(self.evidence)
+        return TrackView(self.id, score, self.state, self.box, self.label, self.evidence)

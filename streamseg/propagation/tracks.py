@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
-from streamseg.propagation.belief import belief, drift_seen, faded, renewed, steady, unnamed
+from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
 from streamseg.propagation.sight import Trail, hold
 from streamseg.propagation.track import Track
@@ -24,7 +24,6 @@ from streamseg.types import (
     Propagated,
     Sighting,
     TrackState,
-    TrackView,
 )
 
 AGREEMENT_IOU = 0.85
@@ -159,11 +158,7 @@ class TrackBook:
 
     def view(self, propagated: Propagated) -> MaskSet:
         """The tracks as a result shows them."""
-        objects = tuple(
-            TrackView(track.id, track.score, track.state, track.box, track.label, track.evidence)
-            for track in self._tracks.values()
-        )
-        return MaskSet(propagated.labels, objects)
+        return MaskSet(propagated.labels, tuple(t.view() for t in self._tracks.values()))
 
     def witness(self, index: int, seen: Sequence[Sighting], query_id: int) -> Sight | None:
         """Hold the tracks of a query against all that was seen of their kinds on frame `index`.
@@ -295,7 +290,7 @@ class TrackBook:
             held.carried >= self._config.uncertain_score,
             held.words >= self._config.least_words,
             held.cut >= self._config.least_cut,
-            track.score >= self._config.least_belief,
+            track.evidence.belief >= self._config.least_belief,
             not self._outdated(track),
         )
         return TrackState.TRACKING if all(witnesses) else TrackState.UNCERTAIN
@@ -392,8 +387,8 @@ class TrackBook:
         age_s = (source.now_ns - track.cut_ns) / 1e9
         if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
             takes, cut = False, max(own.cut, fresh.cut)
-        elif source.query_id is None or belief(fresh) + self._config.fresh_margin >= faded(
-            track.score, age_s, self._config.halves_in_s
+        elif source.query_id is None or fresh.belief + self._config.fresh_margin >= faded(
+            track.evidence.belief, age_s, self._config.halves_in_s
         ):
             takes, cut = True, fresh.cut
         else:  # Two cuts that differ: one of them is wrong, and it may be the track's.

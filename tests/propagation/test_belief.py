@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamseg.propagation.belief import (
-    belief,
     drift_seen,
     faded,
     renewed,
@@ -31,19 +30,19 @@ def sensed(*uses: WordUse) -> tuple[WordSense, ...]:
 
 @given(SHARES, SHARES, SHARES)
 def test_belief_is_no_more_than_its_weakest_witness(a: float, b: float, c: float) -> None:
-    joined = belief(Evidence(a, b, c))
+    joined = Evidence(a, b, c).belief
     assert 0.0 <= joined <= min(a, b, c)
     for order in permutations((a, b, c)):
-        assert belief(Evidence(*order)) == pytest.approx(joined)
+        assert Evidence(*order).belief == pytest.approx(joined)
 
 
 @given(SHARES, SHARES, SHARES, st.floats(0.0, 0.5))
 def test_more_evidence_never_lowers_belief(a: float, b: float, c: float, more: float) -> None:
-    assert belief(Evidence(a, b, min(1.0, c + more))) >= belief(Evidence(a, b, c)) - 1e-12
+    assert Evidence(a, b, min(1.0, c + more)).belief >= Evidence(a, b, c).belief - 1e-12
 
 
 def test_nothing_against_it_is_certain() -> None:
-    assert belief(CERTAIN) == 1.0
+    assert CERTAIN.belief == 1.0
 
 
 def test_words_fit_by_score_understanding_and_lead() -> None:

@@ -10,7 +10,7 @@ from builders import box_mask, frame, painted
 
 from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
-from streamseg.propagation.belief import belief
+from streamseg.propagation.calibration import probability
 from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook
 from streamseg.types import (
     CERTAIN,
@@ -117,7 +117,7 @@ def test_each_witness_alone_and_all_together_make_a_track_uncertain(
     masks = world.book.update(world.frame, Propagated(labels, {1: evidence.carried}), 0)
     assert masks.objects[0].state is state
     assert masks.objects[0].evidence == evidence
-    assert masks.objects[0].score == pytest.approx(belief(evidence))
+    assert masks.objects[0].score == pytest.approx(probability(evidence))
 
 
 def test_no_pixels_are_lost_whatever_the_score() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from streamseg.allocator import give_back_free_memory
 from streamseg.clock import Clock
 from streamseg.config import SourceConfig
 from streamseg.errors import SourceError
@@ -196,6 +197,7 @@ class LiveSource:
         with self._lock:
             self._maker.break_epoch("the source was connected again")
         self._ready.set()
+        give_back_free_memory()
         self._wait(wait_s)
         while not self._stopping.is_set() and self._hanging() >= _MOST_LEFT_BEHIND:
             self._wait(wait_s)

@@ -1,0 +1,45 @@
+"""From a track's evidence to the chance that it is what was meant; the coefficients are a file's.
+
+Logistic regression on the witnesses' logarithms: Platt scaling (Platt 1999; Niculescu-Mizil and
+Caruana, ICML 2005, section 4) with three inputs in place of one score.
+`python -m streamseg.benchmarks.calibrate` fits them and writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from importlib import resources
+
+from streamseg.types import Evidence
+
+FILE = "calibration.json"
+LEAST = 0.01
+"""A witness that says less is heard as saying so much: its logarithm has no end."""
+
+
+def features(evidence: Evidence) -> tuple[float, float, float]:
+    """The logarithms of words, cut and carried."""
+    return _log(evidence.words), _log(evidence.cut), _log(evidence.carried)
+
+
+def probability(evidence: Evidence) -> float:
+    """In [0, 1]: of many masks with such evidence, the share that is right."""
+    words, cut, carried = features(evidence)
+    logit = _BIAS + _WORDS * words + _CUT * cut + _CARRIED * carried
+    return 1.0 / (1.0 + math.exp(-logit))
+
+
+def _log(value: float) -> float:
+    return math.log(min(1.0, max(value, LEAST)))
+
+
+def _read() -> Mapping[str, float]:
+    text = resources.files("streamseg.propagation").joinpath(FILE).read_text("utf-8")
+    return {name: value for name, value in json.loads(text).items() if not isinstance(value, str)}
+
+
+_FOUND = _read()
+_BIAS, _WORDS = _FOUND["bias"], _FOUND["words"]
+_CUT, _CARRIED = _FOUND["cut"], _FOUND["carried"]
