@@ -11,6 +11,7 @@ from streamseg.config.engines import (
 )
 from streamseg.config.files import available
 from streamseg.config.models import PicturesSection, RemoteConfig
+from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
     BufferConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryConfig",
     "NetworkSection",
     "ObjectsConfig",
+    "OfflineConfig",
     "PicturesSection",
     "PropagationConfig",
     "ReasoningConfig",

@@ -27,6 +27,7 @@ from streamseg.config.bounds import (
 )
 from streamseg.config.engines import NetworkSection, WholeNetworkSection
 from streamseg.config.files import apply_override, explain, read_yaml, spell_out
+from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ReasoningConfig
 from streamseg.errors import ConfigError
 from streamseg.masking import mask
@@ -346,6 +347,7 @@ class Config(Section):
     tracks: TracksConfig = TracksConfig()
     catchup: CatchupConfig = CatchupConfig()
     sinks: SinksConfig = SinksConfig()
+    offline: OfflineConfig = OfflineConfig()
 
 
 def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:

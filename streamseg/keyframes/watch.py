@@ -9,7 +9,7 @@ from streamseg.config import Config
 from streamseg.keyframes import words
 from streamseg.keyframes.difficulty import DifficultyEstimator
 from streamseg.keyframes.relevance import TextRelevance
-from streamseg.keyframes.sampler import LiveSampler, Sample
+from streamseg.keyframes.sampling.live import LiveSampler, Sample
 from streamseg.keyframes.scene import SceneChange
 from streamseg.keyframes.trigger import Decision, Trigger, TriggerSignals
 from streamseg.types import Difficulty, Frame, MaskSet, TrackState, TrackView

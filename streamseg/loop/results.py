@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from streamseg.loop.endings import Ending
-from streamseg.pipeline import Run
 from streamseg.sources import StreamEnded
 from streamseg.types import FrameResult
+
+
+class Run(Protocol):
+    """What results are drawn from."""
+
+    def next_result(self, max_frames: int | None) -> FrameResult | None:
+        """The next frame's result; None once there is no further one."""
+
+    def raise_failures(self) -> None:
+        """
+        Raises:
+            OutputError: Not everything could be written.
+        """
 
 
 class Results(Iterator[FrameResult]):

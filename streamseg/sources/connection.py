@@ -14,11 +14,13 @@ class Picture(NamedTuple):
         image: (H, W, 3) uint8 RGB, C-contiguous.
         pts_ns: Presentation time in nanoseconds, None where the stream does not say.
         skipped: Pictures that came since the last one and were passed over for this newer one.
+        key: Decoding can begin with it.
     """
 
     image: Image
     pts_ns: int | None
     skipped: int = 0
+    key: bool = False
 
 
 class Connection(Protocol):

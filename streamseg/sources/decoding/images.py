@@ -14,7 +14,11 @@ from streamseg.sources.pictures.stills import Still, StillReader, UnreadableErro
 
 class ImageConnection:
     """Image files in the order given, with all their pages and frames. One that cannot be read is
-    told of and left out; its place in time stays."""
+    told of and left out; its place in time stays.
+
+    Attributes:
+        file: Position among the files of the one that the last picture came from.
+    """
 
     pixel_aspect = 1.0
 
@@ -40,6 +44,7 @@ class ImageConnection:
         self._tell = tell
         self._reader = StillReader(max_pixels, tell)
         self._fps = fps
+        self.file = 0
         self._places = 0
         self._shown_ns = 0
         self._failures: list[str] = []
@@ -78,7 +83,8 @@ class ImageConnection:
         self._pictures.close()
 
     def _read_all(self) -> Generator[Picture, None, None]:
-        for path in self._paths:
+        for number, path in enumerate(self._paths):
+            self.file = number
             seen = 0
             try:
                 for still in self._reader.read(path, legible(path)):

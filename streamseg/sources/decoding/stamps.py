@@ -23,6 +23,11 @@ class Stamps:
             return decoded if shown is None else shown
         return shown if self._shown.faults <= self._decoded.faults else decoded
 
+    def jump(self) -> None:
+        """The next picture comes from elsewhere in the file: that its stamp is less is no fault."""
+        self._shown.jump()
+        self._decoded.jump()
+
 
 class _Kind:
     """One kind of stamp and how often it failed to grow."""
@@ -37,3 +42,6 @@ class _Kind:
         if self._newest is not None and stamp <= self._newest:
             self.faults += 1
         self._newest = stamp
+
+    def jump(self) -> None:
+        self._newest = None

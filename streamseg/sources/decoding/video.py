@@ -90,6 +90,8 @@ class VideoConnection:
         self._damaged = 0
         self._end_ns = 0
         self._first: Picture | None = None
+        self._from_ns: int | None = None
+        self._pictures: Generator[Picture | None, None, None]
         self._open(request.hardware)
         try:
             while not self.live and self._first is None:
@@ -131,6 +133,34 @@ class VideoConnection:
             picture, self._first = self._first, None
             return picture
         return self._next()
+
+    def seek(self, key_ns: int, from_ns: int) -> None:
+        """Go on from elsewhere: what comes next begins at or before the picture stamped `from_ns`.
+
+        Pictures before that one are decoded and neither painted nor returned. Where a container's
+        index is wrong or missing the next picture may be a later one: its stamp tells.
+
+        Args:
+            key_ns: Stamp of the picture that decoding is to begin with.
+
+        Raises:
+            SourceError: Nobody can seek in this, as in what comes over a pipe.
+        """
+        base = self._stream.time_base
+        assert base is not None  # no picture would have a stamp
+        ticks = -(-key_ns * base.denominator // (base.numerator * 10**9))
+        self._pictures.close()
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except _FAILURES as error:
+            problem = self._explain(error)
+            raise SourceError(f"cannot seek in {self._request.name}: {problem}") from None
+        if self._decoder is not None:
+            self._decoder.flush_buffers()
+        self._first, self._from_ns = None, from_ns
+        self._stamps.jump()
+        self._packets = Packets(self._container.demux(*self._chosen))
+        self._pictures = self._decode_all()
 
     def close(self) -> None:
         self._pictures.close()
@@ -185,9 +215,10 @@ class VideoConnection:
             ends = promises_an_end(self._container)
             live = None if ends is None else not ends
         # Live, packets of sound are breaths too: a stream with sound alone must not block for ever.
-        chosen = () if live or live is None else (self._stream,)
+        self._chosen: tuple[VideoStream, ...]
+        self._chosen = () if live or live is None else (self._stream,)
         self._container.flags &= ~_INVENTED_STAMPS
-        self._packets = Packets(self._container.demux(*chosen))
+        self._packets = Packets(self._container.demux(*self._chosen))
         return not self._packets.show_an_end(self._stream) if live is None else live
 
     def _video_stream(self) -> VideoStream:
@@ -277,11 +308,20 @@ class VideoConnection:
                 yield from self._shown(self._stream.decode(None))
             raise self._packets.error
 
-    def _shown(self, frames: Sequence[VideoFrame]) -> Iterator[Picture]:
+    def _shown(self, frames: Sequence[VideoFrame]) -> Iterator[Picture | None]:
         for frame in frames:
             self._frames += 1
             frame.pts = None if self._stampless else self._stamps.best(frame.pts, frame.dts)
             yield self._picture(frame)
+
+    def _is_before(self, pts_ns: int | None) -> bool:
+        """Whether a picture comes before the one that was sought."""
+        if self._from_ns is None or pts_ns is None:
+            return False
+        if pts_ns >= self._from_ns:
+            self._from_ns = None
+            return False
+        return True
 
     def _decode(self, packet: Packet[Stream]) -> list[VideoFrame]:
         # A half packet, as a cut file ends with, would take the whole pictures that other decoder
@@ -297,13 +337,15 @@ class VideoConnection:
             self._damaged += 1
             return []
 
-    def _picture(self, frame: VideoFrame) -> Picture:
+    def _picture(self, frame: VideoFrame) -> Picture | None:
         pts_ns = None
         if frame.pts is not None and frame.time_base is not None:
             base = frame.time_base
             pts_ns = frame.pts * base.numerator * 1_000_000_000 // base.denominator
             self._end_ns = pts_ns + frame.duration * base.numerator * 10**9 // base.denominator
-        return Picture(self._painter.paint(frame), pts_ns)
+        if self._is_before(pts_ns):
+            return None
+        return Picture(self._painter.paint(frame), pts_ns, key=bool(frame.key_frame))
 
     @property
     def _may_be_joined(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamseg.config import SamplerConfig
+from streamseg.keyframes.sampling.spread import spread
 from streamseg.types import Frame
 
 UNKNOWN_RELEVANCE = 0.5
@@ -56,9 +57,9 @@ class LiveSampler:
         worth = _worth(ring, relevance)
         first, last = self._key_segment(ring, worth)
         target = max(range(first, last + 1), key=lambda at: (worth[at], at))
-        shown = _spread(range(first, last + 1), self._config.segment_frames, keep=target)
+        shown = spread(range(first, last + 1), self._config.segment_frames, keep=target)
         others = [at for at in range(len(ring)) if at < first or at > last]
-        context = _spread(others, self._config.reference_frames)
+        context = spread(others, self._config.reference_frames)
         return Sample(
             segment=tuple(ring[at] for at in shown),
             target=ring[target],
@@ -97,19 +98,3 @@ def _worth(ring: Sequence[Frame], relevance: Mapping[int, float]) -> list[float]
         known = relevance.get(frame.index, known)
         worth.append(known - STALENESS_PER_S * (newest_ns - frame.pts_ns) / 1e9)
     return worth
-
-
-def _spread(positions: Sequence[int], count: int, keep: int | None = None) -> list[int]:
-    """At most `count` of the positions, evenly spread, ends included; `keep` among them."""
-    if len(positions) <= count:
-        return list(positions)
-    if count == 0:
-        return []
-    if count == 1:
-        return [positions[len(positions) // 2] if keep is None else keep]
-    last = len(positions) - 1
-    chosen = [positions[round(step * last / (count - 1))] for step in range(count)]
-    if keep is not None and keep not in chosen:
-        nearest = min(range(count), key=lambda at: abs(chosen[at] - keep))
-        chosen[nearest] = keep
-    return chosen

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scenery import frame, plain
 
 from streamseg.config import Config, SamplerConfig
-from streamseg.keyframes.sampler import LiveSampler, Sample
+from streamseg.keyframes.sampling.live import LiveSampler, Sample
 from streamseg.types import Frame
 
 CONFIG = Config().sampler

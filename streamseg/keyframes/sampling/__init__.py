@@ -1,0 +1,1 @@
+"""Which frames a reasoner is shown: over the ring of a stream, or over a whole video."""

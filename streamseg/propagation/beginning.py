@@ -1,0 +1,102 @@
+"""What a whole video is carried from: the objects cut out of its target frame, under their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamseg.propagation.belief import words_fit
+from streamseg.propagation.tracks import Candidate, TrackBook
+from streamseg.types import (
+    Evidence,
+    Frame,
+    Grounding,
+    Labels,
+    Mask,
+    Propagated,
+    Segmented,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beginning:
+    """The objects that a target frame shows.
+
+    Attributes:
+        masks: Where they are, and how far each is believed to be there.
+        labels, evidence: By id: a few words, and what the belief rests on.
+    """
+
+    masks: Propagated
+    labels: Mapping[int, str]
+    evidence: Mapping[int, Evidence]
+
+    @classmethod
+    def of_cuts(
+        cls, frame: Frame, grounding: Grounding, cuts: Sequence[Segmented]
+    ) -> Beginning | None:
+        """From what was cut out for an answer's targets, in the same order; None where that is
+        nothing. Where two overlap the better target is on top."""
+        found = [
+            (target, cut)
+            for target, cut in zip(grounding.targets, cuts, strict=True)
+            if cut.score > 0 and cut.mask.any()
+        ]
+        labels: Labels = np.zeros((frame.height, frame.width), np.uint16)
+        for number in range(len(found), 0, -1):
+            labels[found[number - 1][1].mask] = number
+        seen = {number: found[number - 1] for number in np.unique(labels).tolist() if number}
+        if not seen:
+            return None
+        return cls(
+            Propagated(labels, dict.fromkeys(seen, 1.0)),
+            {number: target.label for number, (target, _) in seen.items()},
+            {
+                number: Evidence(words_fit(grounding, target), cut.score)
+                for number, (target, cut) in seen.items()
+            },
+        )
+
+    @classmethod
+    def from_plain(cls, masks: Propagated, plain: Mapping[str, Any]) -> Beginning:
+        """From masks kept and what `as_plain` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It gave something else.
+        """
+        told = {int(key): value for key, value in plain.items()}
+        return cls(
+            Propagated(masks.labels, dict.fromkeys(told, 1.0)),
+            {key: str(value["label"]) for key, value in told.items()},
+            {
+                key: Evidence(float(value["words"]), float(value["cut"]))
+                for key, value in told.items()
+            },
+        )
+
+    def as_plain(self) -> dict[str, Any]:
+        """All but the masks, ready for JSON."""
+        return {
+            str(key): {"label": self.labels[key], "words": held.words, "cut": held.cut}
+            for key, held in self.evidence.items()
+        }
+
+    def enter(self, tracks: TrackBook, frame: Frame, query_id: int) -> Mapping[int, Mask]:
+        """Give the objects their ids in an empty book: by id, the masks (H, W) to begin with."""
+        candidates = [
+            Candidate(number, self.masks.labels == number, self.labels[number], held)
+            for number, held in sorted(self.evidence.items())
+        ]
+        merge = tracks.merge(
+            frame,
+            candidates,
+            Propagated(np.zeros_like(self.masks.labels), {}),
+            query_id=query_id,
+            grounded_frame=frame.index,
+            now_ns=frame.pts_ns,
+        )
+        by_number = {candidate.lane_id: candidate.mask for candidate in candidates}
+        return {track_id: by_number[number] for number, track_id in merge.adopt.items()}
