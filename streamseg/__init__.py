@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from streamseg.version import __version__
 
 if TYPE_CHECKING:
+    from streamseg.offline import VideoSegmenter
     from streamseg.segmenter import StreamSegmenter
 
-__all__ = ["StreamSegmenter", "__version__"]
+__all__ = ["StreamSegmenter", "VideoSegmenter", "__version__"]
 
 
 def __getattr__(name: str) -> object:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> object:
         from streamseg.segmenter import StreamSegmenter
 
         return StreamSegmenter
+    if name == "VideoSegmenter":
+        from streamseg.offline import VideoSegmenter
+
+        return VideoSegmenter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

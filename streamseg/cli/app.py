@@ -18,10 +18,12 @@ from streamseg.cli.export import export_parts
 from streamseg.cli.inspect import doctor, list_configs
 from streamseg.cli.models import models
 from streamseg.cli.run import run
+from streamseg.cli.segment import segment
 from streamseg.errors import StreamSegError, UsageError
 from streamseg.signals import SIGNALS, Aborted
 from streamseg.version import __version__
 
+_RUNS = {"run", "segment"}
 _ABORTED = "aborted: what was written so far stays readable"
 
 _HELP = """A live picture and a sentence in, a mask per frame out, in real time.
@@ -39,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(segment)
 app.command("configs")(list_configs)
 app.command("export")(export_parts)
 app.command()(doctor)
@@ -97,7 +100,7 @@ def _try(words: list[str], say: Complaint) -> int:
 
 def _say_aborted(aborted: Aborted, words: list[str], say: Complaint) -> int:
     """A run that was stopped before it began is done as it was asked; anything else is not."""
-    if aborted.first and next((word for word in words if word[:1] != "-"), "") == "run":
+    if aborted.first and next((word for word in words if word[:1] != "-"), "") in _RUNS:
         return say("stopped before the first frame", 0)
     return say(_ABORTED, aborted.exit_code)
 

@@ -82,16 +82,16 @@ def run(
     if terminal.interactive(console) and not quiet:
         outputs.append(_status_sink(console, max_frames))
     segmenter = StreamSegmenter.from_config(settings)
-    tell = _event_printer(console, quiet)
+    tell = event_printer(console, quiet)
     with SIGNALS.heard_by(segmenter.stop):
         results = segmenter.run(source, query, max_frames=max_frames, sinks=outputs, on_event=tell)
         if SIGNALS.received:  # before there was a run that it could end
             segmenter.stop()
-        masked, failure = _follow(results)
-        _report(segmenter.summary(), masked, output, quiet, failure)
+        masked, failure = follow(results)
+        report_run(segmenter.summary(), masked, output, quiet, failure)
 
 
-def _report(
+def report_run(
     summary: Mapping[str, Any],
     masked: int,
     output: Path | None,
@@ -107,7 +107,7 @@ def _report(
         raise failure
 
 
-def _follow(results: Iterator[FrameResult]) -> tuple[int, OutputError | None]:
+def follow(results: Iterator[FrameResult]) -> tuple[int, OutputError | None]:
     """Frames with a mask, and what could not be written: told last, below what there is."""
     masked = 0
     try:
@@ -124,7 +124,8 @@ def _status_sink(console: Console, max_frames: int | None) -> Sink:
     return StatusSink(console, max_frames)
 
 
-def _event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
+def event_printer(console: Console, quiet: bool) -> Callable[[Event], None]:
+    """Prints events as lines; those that all goes well with on a terminal only."""
     from streamseg.sinks.status import printable
 
     def tell(event: Event) -> None:

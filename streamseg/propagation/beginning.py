@@ -36,29 +36,25 @@ class Beginning:
 
     @classmethod
     def of_cuts(
-        cls, frame: Frame, grounding: Grounding, cuts: Sequence[Segmented]
+        cls, frame: Frame, grounding: Grounding, cuts: Sequence[Segmented], most: int
     ) -> Beginning | None:
         """From what was cut out for an answer's targets, in the same order; None where that is
-        nothing. Where two overlap the better target is on top."""
-        found = [
-            (target, cut)
-            for target, cut in zip(grounding.targets, cuts, strict=True)
-            if cut.score > 0 and cut.mask.any()
-        ]
-        labels: Labels = np.zeros((frame.height, frame.width), np.uint16)
-        for number in range(len(found), 0, -1):
-            labels[found[number - 1][1].mask] = number
-        seen = {number: found[number - 1] for number in np.unique(labels).tolist() if number}
-        if not seen:
-            return None
-        return cls(
-            Propagated(labels, dict.fromkeys(seen, 1.0)),
-            {number: target.label for number, (target, _) in seen.items()},
-            {
-                number: Evidence(words_fit(grounding, target), cut.score)
-                for number, (target, cut) in seen.items()
-            },
-        )
+        nothing. Numbered from 1, at most `most`; where two overlap the better target is on top."""
+        pairs = zip(grounding.targets, cuts, strict=True)
+        free = np.ones((frame.height, frame.width), np.bool_)
+        labels: Labels = np.zeros(free.shape, np.uint16)
+        told: dict[int, str] = {}
+        evidence: dict[int, Evidence] = {}
+        for target, cut in pairs:
+            mask = cut.mask & free
+            if cut.score <= 0 or len(told) == most or not mask.any():
+                continue
+            number = len(told) + 1
+            labels[mask] = number
+            free &= ~mask
+            told[number] = target.label
+            evidence[number] = Evidence(words_fit(grounding, target), cut.score)
+        return cls(Propagated(labels, dict.fromkeys(told, 1.0)), told, evidence) if told else None
 
     @classmethod
     def from_plain(cls, masks: Propagated, plain: Mapping[str, Any]) -> Beginning:

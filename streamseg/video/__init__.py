@@ -1,1 +1,1 @@
-"""What a whole video needs besides the stages: masks kept on disk, frames turned in time, time left."""
+"""What a whole video needs besides the stages: masks kept on disk, time turned, time left."""

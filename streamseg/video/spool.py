@@ -12,6 +12,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Mapping
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class MaskSpool:
         """
         try:
             if replace:
-                _check_unlocked(path)
+                cls._check_unlocked(path)
                 path.unlink(missing_ok=True)
             file = FileIO(os.open(path, _NEW, 0o666), "r+")
         except FileExistsError:
@@ -75,8 +76,8 @@ class MaskSpool:
             ) from None
         except OSError as error:
             raise OutputError(f"cannot write {path} ({error.strerror}): give another") from None
-        _lock(file.fileno(), path)
         spool = cls(file, path)
+        spool._lock()
         spool._append({"streamseg": _VERSION, "run": dict(run)})
         return spool
 
@@ -92,8 +93,8 @@ class MaskSpool:
             file = FileIO(os.open(path, _AGAIN), "r+")
         except OSError as error:
             raise OutputError(f"cannot go on with {path} ({error.strerror})") from None
-        _lock(file.fileno(), path)
         spool = cls(file, path)
+        spool._lock()
         try:
             spool._read_all(run)
         except BaseException:
@@ -157,6 +158,22 @@ class MaskSpool:
     @property
     def _name(self) -> str:
         return "the masks kept" if self._path is None else str(self._path)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise OutputError(f"another run is writing to {self._name}: wait for its end") from None
+        except OSError:
+            return  # a file system without locks
+
+    @classmethod
+    def _check_unlocked(cls, path: Path) -> None:
+        with suppress(OSError):
+            spool = cls(FileIO(os.open(path, _AGAIN), "r+"), path)
+            spool._lock()
+            spool.close(done=False)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
@@ -222,22 +239,3 @@ def _record_of(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise OutputError(f"another run is writing to {path}: wait for its end") from None
-    except OSError:
-        return  # a file system without locks
-
-
-def _check_unlocked(path: Path) -> None:
-    try:
-        descriptor = os.open(path, _AGAIN)
-    except OSError:
-        return
-    _lock(descriptor, path)
-    os.close(descriptor)

@@ -7,26 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-_SMOOTHING = 0.02
-_FIRST_STEPS = 50
-"""So many steps are averaged evenly; then the newest count more."""
+_LEAST_WEIGHT = 0.02
+"""Of the newest step in a kind's mean cost: speeds change along a video."""
 
 
 class Step(StrEnum):
     """What is done with a frame."""
 
-    READ = "read"
-    CARRY_BACK = "carry back"
-    WRITE = "write"
-    CARRY_ON = "carry on"
-    """Carry and write: what is new after the target frame is written as it comes."""
+    READ = "reading"
+    CARRY_BACK = "carrying back"
+    WRITE = "writing"
+    CARRY_ON = "carrying on"
+    """Carried and written: what comes after the target frame is written as it is made."""
 
 
 _LIKE: Mapping[Step, tuple[Step, ...]] = {
-    Step.READ: (Step.READ,),
-    Step.CARRY_BACK: (Step.CARRY_BACK,),
+    Step.READ: (),
+    Step.CARRY_BACK: (),
     Step.WRITE: (Step.READ,),
-    Step.CARRY_ON: (Step.CARRY_BACK, Step.WRITE),
+    Step.CARRY_ON: (Step.CARRY_BACK, Step.READ),
 }
 """What a kind costs as long as it was not measured: as much as these together."""
 
@@ -37,16 +36,14 @@ class Progress:
 
     Attributes:
         step: The kind under way.
-        done, total: Steps of all kinds; total None as long as it is not known.
-        left_s: Seconds left, None as long as nothing is known of them.
-        words: What is being done, for people.
+        done, total: Of this kind; total None as long as it is not known.
+        left_s: Seconds that all kinds will still take, None as long as that is not known.
     """
 
     step: Step
     done: int
     total: int | None
     left_s: float | None
-    words: str
 
 
 class TimeLeft:
@@ -58,49 +55,51 @@ class TimeLeft:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._left: dict[Step, int] | None = None
-        self._seconds: dict[Step, float] = {}
-        self._counts: dict[Step, int] = {}
+        self._totals: dict[Step, int] = {}
+        self._done = dict.fromkeys(Step, 0)
+        self._cost_s: dict[Step, float] = {}
+        self._whole = False
         self._last_s = now_s()
 
-    def plan(self, left: Mapping[Step, int]) -> None:
-        """Say how many steps of each kind are still to be done."""
-        self._left = dict(left)
+    def plan(self, totals: Mapping[Step, int], *, whole: bool) -> None:
+        """Say how many steps of some kinds there are to do.
+
+        Args:
+            whole: Of all kinds: no other steps will follow.
+        """
+        self._totals |= totals
+        self._whole = whole
 
     def begin(self) -> None:
         """What went by since the last step belongs to no step."""
         self._last_s = self._now_s()
 
-    def took(self, step: Step, words: str) -> Progress:
+    def took(self, step: Step) -> Progress:
         """One more step is done."""
         now_s = self._now_s()
-        count = self._counts[step] = self._counts.get(step, 0) + 1
-        before_s = self._seconds.get(step, 0.0)
-        weight = max(_SMOOTHING, 1.0 / min(count, _FIRST_STEPS))
-        self._seconds[step] = before_s + weight * (now_s - self._last_s - before_s)
-        self._last_s = now_s
-        if self._left is not None:
-            self._left[step] = max(0, self._left.get(step, 0) - 1)
-        done = sum(self._counts.values())
-        total = None if self._left is None else done + sum(self._left.values())
-        return Progress(step, done, total, self._left_s(), words)
+        cost_s, self._last_s = now_s - self._last_s, now_s
+        self._done[step] += 1
+        mean_s = self._cost_s.get(step, cost_s)
+        weight = max(_LEAST_WEIGHT, 1.0 / self._done[step])
+        self._cost_s[step] = mean_s + weight * (cost_s - mean_s)
+        return Progress(step, self._done[step], self._totals.get(step), self._left_s())
 
     def _left_s(self) -> float | None:
-        if self._left is None:
+        if not self._whole:
             return None
-        total = 0.0
-        for step, count in self._left.items():
-            if count:
-                cost_s = self._cost_s(step)
+        total_s = 0.0
+        for step, total in self._totals.items():
+            left = total - self._done[step]
+            if left > 0:
+                cost_s = self._expected_s(step)
                 if cost_s is None:
                     return None
-                total += count * cost_s
-        return total
+                total_s += left * cost_s
+        return total_s
 
-    def _cost_s(self, step: Step) -> float | None:
-        if step in self._seconds:
-            return self._seconds[step]
-        if _LIKE[step] == (step,):
-            return None
-        costs = [self._cost_s(other) for other in _LIKE[step]]
-        return None if None in costs else sum(cost for cost in costs if cost is not None)
+    def _expected_s(self, step: Step) -> float | None:
+        if step in self._cost_s:
+            return self._cost_s[step]
+        costs = [self._cost_s.get(other) for other in _LIKE[step]]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None

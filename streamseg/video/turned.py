@@ -1,4 +1,4 @@
-"""Frames with their time turned round, so that whoever carries masks goes back and does not know."""
+"""Frames with their time turned round: whoever carries masks goes back and does not know."""
 
 from __future__ import annotations
 

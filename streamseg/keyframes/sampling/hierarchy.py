@@ -106,7 +106,7 @@ class HierarchicalSampler:
         guide: str = "",
         asked: Mapping[str, Asked] | None = None,
     ) -> Plan:
-        """The plan for a target frame that is known."""
+        """The plan for a target frame that is known, which need not lie in the segment."""
         shown = spread(segment, self._config.segment_frames, keep=target)
         return Plan(segment, target, tuple(sorted(shown)), rounds, guide, asked or {})
 
@@ -118,7 +118,7 @@ class HierarchicalSampler:
             return span
         start = sum(start for start, _ in usable) / len(usable)
         end = sum(end for _, end in usable) / len(usable)
-        first = min(len(span) - 1, math.floor(start * len(span)))
+        first = min(len(span) - 1, math.floor(start * len(span) + 1e-9))
         last = max(first + 1, math.ceil(end * len(span) - 1e-9))
         return span[first:last]
 
