@@ -22,7 +22,7 @@ from streamseg.buffer import FrameBuffer
 from streamseg.clock import Clock, RealClock
 from streamseg.config import Config
 from streamseg.errors import SourceError
-from streamseg.keyframes.sampler import Sample
+from streamseg.keyframes.sampling.live import Sample
 from streamseg.keyframes.watch import KeyframeWatch, Look
 from streamseg.loop.engines_in_use import EnginesInUse
 from streamseg.loop.inbox import Inbox
