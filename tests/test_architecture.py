@@ -26,6 +26,7 @@ COMMON = {
 }
 STAGE_EXTRAS = {
     "reasoning.detection": {"weights"},
+    "reasoning.models.folder": {"weights"},
     "segmentation.salient": {"weights"},
     "sources.synthetic": {"synthetic"},
     "segmentation.sam2": {"weights", "eye"},

@@ -10,7 +10,7 @@ from streamseg.config.engines import (
     WholeNetworkSection,
 )
 from streamseg.config.files import available
-from streamseg.config.models import PicturesSection, RemoteConfig
+from streamseg.config.models import PicturesSection, RemoteConfig, VlmConfig
 from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
@@ -65,6 +65,7 @@ __all__ = [
     "SpeedConfig",
     "TracksConfig",
     "TriggerConfig",
+    "VlmConfig",
     "WholeNetworkSection",
     "WindowsConfig",
     "XMemConfig",

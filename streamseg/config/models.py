@@ -8,7 +8,17 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from streamseg.config.bounds import Area, Count, CountOrNone, Real, Seconds, Section, Words
+from streamseg.config.bounds import (
+    Area,
+    Count,
+    CountOrNone,
+    Device,
+    Real,
+    Seconds,
+    Section,
+    Threads,
+    Words,
+)
 
 ConventionName = Literal["auto", "resized", "thousand", "square840"]
 
@@ -90,3 +100,24 @@ class RemoteConfig(PicturesSection):
         False, description="Have the endpoint hold answers to a JSON schema (response_format)."
     )
     image_format: Literal["jpeg", "png"] = "jpeg"
+
+
+class VlmConfig(PicturesSection):
+    """A vision-language network of transformers', run here."""
+
+    model: Words = Field(
+        "Qwen/Qwen2.5-VL-7B-Instruct", description="A hub id, or the path of a folder."
+    )
+    revision: Words = Field("", description="Of the hub's repository; empty: the newest.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Of the weights; auto: bfloat16 on a GPU, float32 elsewhere."
+    )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    threads: Threads = Field(0, description="Of torch, on a CPU; 0: as many as it takes.")
+    grammar: bool = Field(
+        False, description="Hold the answer to its form while it is written (llguidance)."
+    )
+    most_thinking: Count = Field(
+        512, description="Tokens of thinking, whatever the difficulty allows."
+    )

@@ -76,6 +76,10 @@ def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
             from streamseg.reasoning.models import remote
 
             remote.prepare(config.remote)
+        elif backend == "vlm":
+            from streamseg.reasoning.models import vlm
+
+            vlm.prepare(config.vlm)
 
 
 def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
@@ -99,6 +103,13 @@ def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
             from streamseg.reasoning.models.chat import ChatReasoner
             from streamseg.reasoning.models.remote import RemoteChat
 
-            return ChatReasoner(RemoteChat(config.remote), config.max_targets, chosen.deadline_s)
+            endpoint = RemoteChat(config.remote, config.max_targets)
+            return ChatReasoner(endpoint, config.max_targets, chosen.deadline_s)
+        case "vlm":
+            from streamseg.reasoning.models.chat import ChatReasoner
+            from streamseg.reasoning.models.vlm import VlmChat
+
+            network = VlmChat.open(config.vlm, config.max_targets)
+            return ChatReasoner(network, config.max_targets, chosen.deadline_s)
         case "none":
             raise ConfigError(f"reasoning.{speed}.backend: expected a reasoner, got none")

@@ -6,8 +6,7 @@ boxes and a sigmoid for each class. Knows no words and no ONNX.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from streamseg.config import ObjectsConfig
 from streamseg.errors import CheckpointError, EngineError, MissingDependencyError
 from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.detection.boxes import corners, select
+from streamseg.reasoning.loading import load_whole, one_line
 from streamseg.types import Image
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ class PretrainedDetector:
         described = _json(folder, "config.json")
         classes = classes_of(described, folder)
         preparation = preparation_of(_json(folder, "preprocessor_config.json"), folder)
-        network = _load(folder).to(device)
+        network = load_whole(
+            "AutoModelForObjectDetection", folder, "a detector", "everyday", dtype=torch.float32
+        ).to(device)
         threshold = THRESHOLD if config.threshold is None else config.threshold
         return cls(network, classes, preparation, threshold)
 
@@ -115,7 +117,7 @@ class PretrainedDetector:
             probabilities = answer.logits[0].float().sigmoid().cpu().numpy()
             found = answer.pred_boxes[0].float().cpu().numpy()
         except RuntimeError as error:
-            raise EngineError(f"the detector cannot run: {_one_line(error)}") from error
+            raise EngineError(f"the detector cannot run: {one_line(error)}") from error
         limits = np.asarray([width, height, width, height], np.float32)
         boxes = np.clip(corners(found) * limits, 0.0, limits)
         named = probabilities[:, : len(self.classes)]
@@ -215,57 +217,9 @@ def _json(folder: Path, name: str) -> Mapping[str, Any]:
     return values
 
 
-def _load(folder: Path) -> torch.nn.Module:
-    """The network in float32 and eval mode; every weight of it comes from the file."""
-    try:
-        from transformers import AutoModelForObjectDetection
-    except ImportError:
-        raise MissingDependencyError("transformers", "everyday") from None
-    try:
-        with _quiet():
-            network, told = AutoModelForObjectDetection.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=_torch().float32,
-                output_loading_info=True,
-            )
-    except Exception as error:  # noqa: BLE001 - what is damaged surfaces wherever it is read
-        raise CheckpointError(f"{folder} does not load as a detector: {_one_line(error)}") from None
-    if wrong := sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"]))):
-        raise CheckpointError(
-            f"{folder / 'model.safetensors'} is not a checkpoint of this network; missing or of "
-            f"another shape: {', '.join(wrong[:4])}{' …' if len(wrong) > 4 else ''}"
-        )
-    module: torch.nn.Module = network
-    return module.train(False).requires_grad_(False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar and report: what is wrong with a file we say ourselves."""
-    from transformers.utils import logging as module
-
-    logging: Any = module
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _torch() -> Any:
     try:
         import torch
     except ImportError:
         raise MissingDependencyError("torch", "everyday") from None
     return torch
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

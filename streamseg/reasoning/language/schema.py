@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-_DIGITS = {"type": "integer"}
+_WHOLE = {"type": "integer", "minimum": 0, "maximum": 9999}
+_LONGEST_LABEL = 40
 
 
-def listed() -> dict[str, Any]:
-    """The list that stands in the answer's tags."""
-    return {"type": "array", "items": _object()}
+def listed(most: int) -> dict[str, Any]:
+    """The list that stands in the answer's tags, of at most so many objects."""
+    return {"type": "array", "items": _object(), "maxItems": most}
 
 
-def whole() -> dict[str, Any]:
+def block(most: int) -> dict[str, Any]:
+    """All that may stand in the answer's tags."""
+    undecided = _closed({"cannot_tell": {"const": True}})
+    return {"anyOf": [listed(most), undecided]}
+
+
+def whole(most: int) -> dict[str, Any]:
     """A whole answer in one JSON object, for endpoints that take no tags beside it."""
     properties = {
         "thinking": {"type": "string"},
-        "objects": listed(),
+        "objects": listed(most),
         "cannot_tell": {"type": "boolean"},
     }
     return _closed(properties)
@@ -27,13 +34,13 @@ def _object() -> dict[str, Any]:
         "bbox_2d": _numbers(4),
         "point_2d": _numbers(2),
         "negative_point_2d": _numbers(2),
-        "label": {"type": "string"},
+        "label": {"type": "string", "maxLength": _LONGEST_LABEL},
     }
     return _closed(properties)
 
 
 def _numbers(count: int) -> dict[str, Any]:
-    return {"type": "array", "items": _DIGITS, "minItems": count, "maxItems": count}
+    return {"type": "array", "items": _WHOLE, "minItems": count, "maxItems": count}
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:

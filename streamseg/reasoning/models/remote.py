@@ -61,8 +61,11 @@ def prepare(config: RemoteConfig) -> None:
 class RemoteChat:
     """Implements `Chat` over HTTP."""
 
-    def __init__(self, config: RemoteConfig) -> None:
+    def __init__(self, config: RemoteConfig, most: int = 16) -> None:
         """Connects to nothing yet.
+
+        Args:
+            most: Objects in an answer, where it is held to a schema.
 
         Raises:
             ConfigError, MissingDependencyError: As `prepare`.
@@ -74,6 +77,7 @@ class RemoteChat:
         self.pictures = config
         self.as_json = config.json_schema
         self._config = config
+        self._most = most
         self._key = _key(config)
         url = config.url.rstrip("/")
         self._url = url if url.endswith("/chat/completions") else f"{url}/chat/completions"
@@ -108,7 +112,7 @@ class RemoteChat:
         if config.temperature is not None:
             body["temperature"] = config.temperature
         if config.json_schema:
-            form = {"name": "grounding", "strict": True, "schema": schema.whole()}
+            form = {"name": "grounding", "strict": True, "schema": schema.whole(self._most)}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         return self._read(self._post(json.dumps(body).encode(), until))
 
