@@ -3,7 +3,8 @@
     source -> ring -> propagation -> keyframes -> reasoning -> segmentation -> catch-up -> sinks
 
 Every frame is propagated and yielded. The reasoner is asked now and then, answers late or never,
-and its answer is replayed to the present beside the loop. On a live source the clock is real and
+and its answer is replayed to the present beside the loop; where it will not do, a deep one is asked
+about it too. On a live source the clock is real and
 nothing is waited for; on a file the clock is the file's own, answers take `reasoning.delay_s` of
 it and the run is a pure function of its input.
 """
@@ -34,20 +35,25 @@ from streamseg.propagation.areas import without
 from streamseg.propagation.catchup import CatchUp, Job
 from streamseg.propagation.tracks import Merge, Sight, TrackBook
 from streamseg.reasoning import GroundingRequest
-from streamseg.reasoning.dialogue import Answer, Dialogue, Question
+from streamseg.reasoning.conversation import Conversation
+from streamseg.reasoning.dialogue import Answer, Question
 from streamseg.segmentation import Segmenter
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
 from streamseg.sources import Source, StreamEnded
 from streamseg.types import (
+    DeepReason,
     Event,
     Frame,
     FrameResult,
     Grounding,
+    GroundingMode,
     Labels,
     MaskSet,
     Propagated,
     Query,
+    Spared,
+    Speed,
     TriggerReason,
 )
 
@@ -72,6 +78,7 @@ class Run:
         clock: Clock,
         on_event: OnEvent,
         sinks: Sequence[Sink],
+        reasoners: Mapping[Speed, str] | None = None,
     ) -> None:
         self._config = config
         self._propagator = propagator
@@ -87,7 +94,7 @@ class Run:
         self._tracks = TrackBook(config.tracks)
         stopped, live = lambda: inbox.stopped, source.info.live
         self._sinks = SinkRunner(sinks, config.sinks, live, on_event, stopped)
-        self._dialogue = Dialogue(config.reasoning, clock, on_event, stopped)
+        self._reasoners = Conversation(config.reasoning, clock, on_event, stopped, reasoners)
         self._catchup = CatchUp(
             config.catchup,
             segmenter.segment,
@@ -99,6 +106,8 @@ class Run:
         self._watch: KeyframeWatch | None = None
         self._epoch: int | None = None
         self._blank: Labels = np.zeros((0, 0), np.uint16)
+        self._deep: DeepReason | None = None
+        """Why the deep reasoner was asked on this frame."""
         self._position = -1
         """Index of the frame that the live propagator stands on."""
 
@@ -112,7 +121,7 @@ class Run:
             OutputError: A sink cannot work.
         """
         self._sinks.open(self._source.info, query, reads)
-        self._dialogue.start()
+        self._reasoners.start()
 
     def next_result(self, max_frames: int | None) -> FrameResult | None:
         """Wait for the source's next frame; None once it has ended, or the run was stopped.
@@ -153,7 +162,7 @@ class Run:
             steps.callback(self._buffer.clear)
             steps.callback(self._catchup.close)
             steps.callback(lambda: self._sinks.close(self.summary()))
-            steps.callback(self._dialogue.close)
+            steps.callback(self._reasoners.close)
 
     def summary(self) -> dict[str, Any]:
         """What the run is so far, in plain values."""
@@ -166,7 +175,7 @@ class Run:
             self._query,
             self._engines.summary(),
             self._sinks.summary(),
-            self._dialogue.condition(),
+            self._reasoners.condition(),
         )
 
     def raise_failures(self) -> None:
@@ -185,6 +194,7 @@ class Run:
     def _process(self, frame: Frame) -> FrameResult:
         started_ns = perf_counter_ns()
         timings: dict[str, float] = {}
+        self._deep = None
         self._clock.frame_arrived(frame.pts_ns)
         self._enter(frame)
         self._take_requests(frame)
@@ -212,6 +222,7 @@ class Run:
         if self._epoch is not None and frame.epoch != self._epoch:
             self._propagator.reset()
             self._tracks.lose_all()
+            self._cancel_deep()
             if self._watch is not None:
                 self._watch.new_epoch()
         self._epoch = frame.epoch
@@ -222,7 +233,8 @@ class Run:
         query, targets, removed = self._inbox.take()
         if query is not None and (self._query is None or query.text != self._query.text):
             self._query, self._tracks.query_id = query, query.id
-            self._dialogue.cancel()
+            self._reasoners.cancel()
+            self._buffer.keep(None)
             self._watch = KeyframeWatch(self._config, query.text)
         if removed:
             self._tracks.remove(removed)
@@ -234,7 +246,7 @@ class Run:
     def _propagate(self, frame: Frame) -> Propagated:
         """Step every live track. While an answer is awaited the empty step still leaves on the
         frame what a replay will need of it."""
-        if self._propagator.ids or self._dialogue.waiting or self._catchup.pending:
+        if self._propagator.ids or self._reasoners.waiting or self._catchup.pending:
             return self._step(frame)
         if self._blank.shape != frame.image.shape[:2]:
             self._blank = np.zeros(frame.image.shape[:2], np.uint16)
@@ -256,13 +268,15 @@ class Run:
         look = self._watch.look(
             frame,
             self._tracks.of_query(self._query.id, masks),
-            busy=not self._dialogue.ready,
+            busy=not self._reasoners.ready(self._reasoners.first),
             replaying=self._catchup.pending > 0,
             grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
             now_ns=now_ns,
         )
         if look.decision.reason is not None:
             self._ask(frame, self._query, self._watch, look, look.decision.reason)
+        if self._watch.wishes:
+            self._ask_deep(self._query, self._watch)
         return look
 
     def _ask(
@@ -273,43 +287,80 @@ class Run:
         look: Look,
         reason: TriggerReason,
     ) -> None:
+        """Ask the first reasoner. What the deep one considers is gone with the scene."""
+        if reason is TriggerReason.SCENE_CUT:
+            self._cancel_deep()
+        decision, difficulty = look.decision, look.difficulty.value
         if reason is TriggerReason.WITNESS:
             sample = Sample((frame,), frame, ())  # of what is there now; nothing else is needed
         else:
             sample = watch.sample(self._buffer.frames())
-        request = GroundingRequest(
-            query.text,
-            sample.target,
-            sample.segment,
-            sample.references,
-            look.decision.mode,
-            look.decision.token_budget,
-        )
+        request = _request(query, sample, decision.mode, decision.token_budget)
+        now_ns, first = self._clock.now_ns(), self._reasoners.first
+        self._put(Question(request, query.id, reason, difficulty, now_ns, first))
+
+    def _ask_deep(self, query: Query, watch: KeyframeWatch) -> None:
+        """Ask the deep reasoner what the fast one's answer left open, once it can be asked."""
         now_ns = self._clock.now_ns()
-        self._dialogue.ask(Question(request, query.id, reason, look.difficulty.value, now_ns))
+        if not self._reasoners.ready(Speed.DEEP) or (call := watch.take_wish(now_ns)) is None:
+            return
+        sample = watch.sample(self._buffer.frames())
+        request = _request(query, sample, call.mode, call.token_budget)
+        asked = Question(
+            request, query.id, call.reason, call.difficulty, now_ns, Speed.DEEP, call.deep
+        )
+        self._deep = call.deep
+        self._buffer.keep(asked.frame.index)
+        self._put(asked)
+        told = f"{call.deep}, difficulty {call.difficulty:.1f}"
+        self._tell("deep_asked", f"the deep reasoner is asked: {told}", asked.frame)
+
+    def _put(self, question: Question) -> None:
+        self._groundings.ask(question)
+        self._reasoners.ask(question)
+
+    def _cancel_deep(self) -> None:
+        self._reasoners.cancel_deep()
+        self._buffer.keep(None)
 
     def _hear(self) -> None:
-        """Start carrying an answer to the present, if one has come."""
-        answer = self._dialogue.hear()
-        if answer is None or self._watch is None:
-            return
-        now_ns = self._clock.now_ns()
-        sight = self._witness(answer)
-        if answer.question.reason is TriggerReason.WITNESS:
-            self._watch.witnessed(
-                able=answer.grounding is None or answer.grounding.seen is not None,
-                doubted=sight is not None and bool(sight.doubted),
-                unheld=0 if sight is None else sight.unheld,
-                cost_s=answer.waited_s,
-                now_ns=now_ns,
-            )
-            return
-        self._watch.answered(found=answer.found, cost_s=answer.waited_s, now_ns=now_ns)
-        self._groundings.add(answer)
-        self._tell("grounded", answer.in_words(), answer.question.frame)
-        if answer.grounding is not None:
-            asked = answer.question
-            self._catchup.start(Job(answer.grounding, asked.frame, asked.query_id, asked.reason))
+        """Start carrying answers to the present, if any have come."""
+        for answer in self._reasoners.hear():
+            if self._watch is None or self._query is None:
+                continue
+            sight = self._witness(answer)
+            if answer.question.reason is TriggerReason.WITNESS:
+                self._watch.witnessed(
+                    able=answer.grounding is None or answer.grounding.seen is not None,
+                    doubted=sight is not None and bool(sight.doubted),
+                    unheld=0 if sight is None else sight.unheld,
+                    cost_s=answer.waited_s,
+                    now_ns=self._clock.now_ns(),
+                )
+            else:
+                spared = self._take_answer(answer, self._query, self._watch)
+                self._groundings.add(answer, spared)
+                self._tell("grounded", answer.in_words(), answer.question.frame)
+
+    def _take_answer(self, answer: Answer, query: Query, watch: KeyframeWatch) -> Spared | None:
+        """Use an answer, and ask the deep reasoner where the fast one's will not do; why not, where
+        it will, or where it must."""
+        asked, grounding, now_ns = answer.question, answer.grounding, self._clock.now_ns()
+        if grounding is not None:
+            job = Job(grounding, asked.frame, asked.query_id, asked.reason, asked.deep is not None)
+            self._catchup.start(job)
+        if asked.deep is not None:
+            told = grounding is not None and not grounding.cannot_tell
+            watch.considered(told=told, now_ns=now_ns)
+            if grounding is None:
+                self._buffer.keep(None)
+            return None
+        watch.answered(found=answer.found, cost_s=answer.waited_s, now_ns=now_ns)
+        if not self._reasoners.both:
+            return None
+        spared = watch.consider(asked.reason, grounding, asked.difficulty, now_ns)
+        self._ask_deep(query, watch)
+        return spared
 
     def _witness(self, answer: Answer) -> Sight | None:
         """Hold the tracks against what an answer says is there; None where it says nothing."""
@@ -331,6 +382,8 @@ class Run:
         while (job := self._catchup.collect()) is not None:
             if self._usable(job, frame):
                 merged = propagated = self._merge(job, frame, propagated)
+            if job.considered:
+                self._buffer.keep(None)
         return merged
 
     def _usable(self, job: Job, frame: Frame) -> bool:
@@ -369,7 +422,11 @@ class Run:
             now_ns=self._clock.now_ns(),
             strict=job.reason is TriggerReason.SCENE_CUT,
             cannot_tell=job.grounding.cannot_tell,
+            considered=job.considered,
+            denies=not (job.grounding.targets or job.grounding.cannot_tell),
         )
+        if merge.overruled and self._reasoners.both and self._watch is not None:
+            self._watch.disagreed(self._clock.now_ns())
         self._propagator.remove(merge.gone)
         if merge.adopt and job.lane is not None:
             if self._position != frame.index:  # with no object to carry it was left behind
@@ -388,6 +445,8 @@ class Run:
             if ids := getattr(merge, name):
                 self._telemetry.count(f"tracks {name}", len(ids))
                 self._tell(f"track_{name}", f"{name}: {', '.join(map(str, ids))}", frame)
+        if merge.overruled:
+            self._telemetry.count("objects overruled", merge.overruled)
         if merge.held_back:
             self._telemetry.count("objects held back", merge.held_back)
         if merge.turned_away:
@@ -411,9 +470,10 @@ class Run:
             query="" if self._query is None else self._query.text,
             difficulty=1.0 if look is None else look.difficulty.value,
             trigger=None if look is None else look.decision.reason,
+            deep=self._deep,
             timings_ms=timings,
-            reasoner=self._dialogue.state,
-            doubt=self._dialogue.doubt,
+            reasoner=self._reasoners.state,
+            doubt=self._reasoners.doubt,
         )
 
     def _latency_ms(self, frame: Frame, started_ns: int, timings: Mapping[str, float]) -> float:
@@ -426,3 +486,9 @@ class Run:
 
     def _tell(self, kind: str, message: str, frame: Frame) -> None:
         self._on_event(Event(kind, message, self._clock.now_ns(), frame.index))
+
+
+def _request(query: Query, sample: Sample, mode: GroundingMode, budget: int) -> GroundingRequest:
+    return GroundingRequest(
+        query.text, sample.target, sample.segment, sample.references, mode, budget
+    )

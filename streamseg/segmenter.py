@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ from streamseg.sources import Source, StreamEnded, open_source
 from streamseg.sources.arrays import Order, checked_order
 from streamseg.sources.given import Given, spec_or_source
 from streamseg.sources.spec import local_files
-from streamseg.types import Box, Event, Point, SourceInfo, Target
+from streamseg.types import Box, Event, Point, SourceInfo, Speed, Target
 
 
 class StreamSegmenter:
@@ -36,14 +36,20 @@ class StreamSegmenter:
     next frame.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, reasoners: Mapping[Speed, str] | None = None) -> None:
         """
+        Args:
+            reasoners: A reasoner of your own for a speed, in place of the config's backend:
+                `module:function`, called in its process with a `ReasoningConfig` and the `Speed`
+                to make a `streamseg.reasoning.Reasoner`.
+
         Raises:
             CheckpointError: Weights that the config names are missing or of another shape.
             MissingDependencyError: A package that the config needs is not installed.
         """
         self.config = config
-        reasoning.prepare(config.reasoning)
+        self._reasoners = dict(reasoners or {})
+        reasoning.prepare(config.reasoning, set(Speed) - self._reasoners.keys())
         self._segmenter = segmentation.build(config.segmentation)
         self._propagator = propagation.build(config.propagation)
         self._inbox = Inbox()
@@ -53,17 +59,20 @@ class StreamSegmenter:
 
     @classmethod
     def from_config(
-        cls, name_or_path: str | Path | Config = "classical", overrides: Sequence[str] = ()
+        cls,
+        name_or_path: str | Path | Config = "classical",
+        overrides: Sequence[str] = (),
+        reasoners: Mapping[Speed, str] | None = None,
     ) -> Self:
         """Make one from a shipped config's name, a YAML file or a Config, with `a.b=value`
-        overrides.
+        overrides; `reasoners` as in the constructor.
 
         Raises:
             ConfigError: No such config, an unknown key, a bad value.
         """
         if isinstance(name_or_path, Config):
-            return cls(name_or_path)
-        return cls(configs.load(name_or_path, overrides))
+            return cls(name_or_path, reasoners)
+        return cls(configs.load(name_or_path, overrides), reasoners)
 
     def run(
         self,
@@ -244,7 +253,8 @@ class StreamSegmenter:
         reads: Sequence[str] = (),
     ) -> Run:
         stages = self._segmenter, self._propagator
-        run = Run(self.config, *stages, source, self._inbox, clock, tell, sinks)
+        made = self._reasoners
+        run = Run(self.config, *stages, source, self._inbox, clock, tell, sinks, made)
         self._run = run
         ending.then(self._finish, run)
         run.open(query or "", reads)

@@ -316,6 +316,25 @@ class Speed(StrEnum):
     DEEP = "deep"
 
 
+class DeepReason(StrEnum):
+    """Why the deep reasoner was asked besides the fast one."""
+
+    NO_ANSWER = "the fast one did not answer"
+    CANNOT_TELL = "the fast one cannot tell"
+    TORN = "the fast one is torn between two"
+    HARD = "the question is hard"
+    DISAGREES = "the fast one names another"
+
+
+class Spared(StrEnum):
+    """Why the deep reasoner was not asked."""
+
+    ANSWERED_WELL = "the fast one answered well"
+    CONSIDERED = "its last answer stands"
+    IN_FLIGHT = "it is considering already"
+    WAITING = "it was asked not long ago"
+
+
 class GroundingMode(StrEnum):
     """How much the reasoner may think: none (easy), or a chain of thought within a budget; or that
     it is not to choose at all, only to say what it sees of the kinds meant (`Grounding.seen`)."""
@@ -375,6 +394,7 @@ class FrameResult:
         query: The sentence in force, empty where only hand-given targets are followed.
         difficulty: D in [1, 10].
         trigger: Why the reasoner was asked on this frame, None where it was not.
+        deep: Why the deep reasoner was asked besides the fast one on this frame, None where not.
         timings_ms: Milliseconds per stage; "latency" is arrival to result.
         reasoner: Whether the reasoner could be asked; a mask's absence means less where it could
             not.
@@ -389,6 +409,7 @@ class FrameResult:
     query: str = ""
     difficulty: float = 1.0
     trigger: TriggerReason | None = None
+    deep: DeepReason | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     reasoner: ReasonerState = ReasonerState.READY
     doubt: str = ""

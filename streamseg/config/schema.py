@@ -81,6 +81,19 @@ class DifficultyConfig(Section):
     tokens_at_10: Count = Field(128, description="Reasoning budget L(D) at D = 10; linear between.")
 
 
+class DeepConfig(Section):
+    """When the deep reasoner is asked besides the fast one."""
+
+    least_lead: Fraction = Field(
+        0.15, description="An object that leads another by less leaves the fast one torn."
+    )
+    retry_s: Seconds = Field(2.0, description="Least time between two calls; doubles to the cap.")
+    retry_cap_s: Seconds = 30.0
+    refresh_s: Seconds = Field(
+        30.0, description="What the deep one said stands so long; then what is hard is asked again."
+    )
+
+
 class TriggerConfig(Section):
     """When the reasoner is asked."""
 
@@ -113,6 +126,7 @@ class TriggerConfig(Section):
         0.5, description="Largest share of stream time that the reasoner may take, averaged ..."
     )
     budget_window_s: Seconds = Field(20.0, description="... over this long.")
+    deep: DeepConfig = DeepConfig()
 
 
 class SamplerConfig(Section):

@@ -20,7 +20,15 @@ from streamseg.keyframes.appearance import (
 )
 from streamseg.keyframes.thumbnails import thumbnail
 from streamseg.keyframes.words import QueryWords, read
-from streamseg.types import Difficulty, Frame, GroundingMode, MaskSet, TrackState, TrackView
+from streamseg.types import (
+    Difficulty,
+    Frame,
+    Grounding,
+    GroundingMode,
+    MaskSet,
+    TrackState,
+    TrackView,
+)
 
 MEASURE_EVERY_S = 0.1
 """Pictures and masks are measured so often; time, motion and track states on every frame."""
@@ -81,6 +89,11 @@ def segmentation_challenge(look: ObjectLook, score: float) -> float:
     small = min(max(small, 0.0), 1.0)
     ragged = 1.0 - look.compactness
     return _clip(1.0 + 3.0 * faint + 2.5 * small + 1.5 * ragged + 2.0 * (1.0 - score))
+
+
+def with_doubt(difficulty: float, grounding: Grounding) -> float:
+    """D once the fast reasoner has answered: raised by what its answer leaves in doubt."""
+    return difficulty
 
 
 UNMEASURED_CHALLENGE = 3.0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from streamseg.config import DifficultyConfig, TriggerConfig
 from streamseg.keyframes.difficulty import mode, token_budget
+from streamseg.keyframes.waits import Wait
 from streamseg.types import GroundingMode, TriggerReason
 
 _DOUBTED, _SURE = 0.5, 0.9
@@ -132,12 +133,12 @@ class Trigger:
         self._budget.spend(cost_s, now_s)
         self._found = found
         if self._asked_for is TriggerReason.DRIFT:
-            self._drift_retry.wait(now_s)
+            self._drift_retry.begin(now_s)
         else:
             # Also when something was found: a track that comes of it resets the wait, and an
             # object that cannot be cut out, or another than the lost one, must not be asked for
             # at the full rate.
-            self._search_retry.wait(now_s)
+            self._search_retry.begin(now_s)
 
     def witnessed(self, able: bool, doubted: bool, unheld: int, cost_s: float, now_ns: int) -> None:
         """The look that was fired last is over.
@@ -172,8 +173,8 @@ class Trigger:
         self._relevance: float | None = None
         self._relevance_floor = math.inf
         self._found = True
-        self._search_retry = _Retry(config.search_retry_s, config.search_retry_cap_s)
-        self._drift_retry = _Retry(config.search_retry_s, config.search_retry_cap_s)
+        self._search_retry = Wait(config.search_retry_s, config.search_retry_cap_s)
+        self._drift_retry = Wait(config.search_retry_s, config.search_retry_cap_s)
 
     def _observe(self, signals: TriggerSignals, now_s: float) -> None:
         config = self._config
@@ -309,25 +310,6 @@ class Trigger:
             token_budget=token_budget(difficulty, self._difficulty),
             why=why,
         )
-
-
-class _Retry:
-    """A wait that doubles each time, from `first_s` to `cap_s`, until it is reset."""
-
-    def __init__(self, first_s: float, cap_s: float) -> None:
-        self._first_s, self._cap_s = first_s, cap_s
-        self.reset()
-
-    def reset(self) -> None:
-        self._next_wait_s = min(self._first_s, self._cap_s)
-        self._due_s = -math.inf
-
-    def wait(self, now_s: float) -> None:
-        self._due_s = now_s + self._next_wait_s
-        self._next_wait_s = min(2.0 * self._next_wait_s, self._cap_s)
-
-    def left_s(self, now_s: float) -> float:
-        return self._due_s - now_s
 
 
 class _Budget:

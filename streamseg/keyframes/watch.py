@@ -7,12 +7,24 @@ from dataclasses import dataclass
 
 from streamseg.config import Config
 from streamseg.keyframes import words
-from streamseg.keyframes.difficulty import DifficultyEstimator
+from streamseg.keyframes.difficulty import DifficultyEstimator, mode, token_budget, with_doubt
 from streamseg.keyframes.relevance import TextRelevance
 from streamseg.keyframes.sampling.live import LiveSampler, Sample
 from streamseg.keyframes.scene import SceneChange
+from streamseg.keyframes.speeds import Considering, hear
 from streamseg.keyframes.trigger import Decision, Trigger, TriggerSignals
-from streamseg.types import Difficulty, Frame, MaskSet, TrackState, TrackView
+from streamseg.types import (
+    DeepReason,
+    Difficulty,
+    Frame,
+    Grounding,
+    GroundingMode,
+    MaskSet,
+    Spared,
+    TrackState,
+    TrackView,
+    TriggerReason,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,21 @@ class Look:
 
     difficulty: Difficulty
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the deep reasoner is to be asked: why, and how much it may think.
+
+    Attributes:
+        reason: Why the fast one was asked before it.
+    """
+
+    deep: DeepReason
+    reason: TriggerReason
+    difficulty: float
+    mode: GroundingMode
+    token_budget: int
 
 
 class KeyframeWatch:
@@ -32,6 +59,10 @@ class KeyframeWatch:
         self._relevance = TextRelevance(query_text)
         self._difficulty = DifficultyEstimator(query_text)
         self._scene = SceneChange()
+        self._considering = Considering(config.trigger.deep, config.difficulty)
+        self._efforts = config.difficulty
+        self._answered_for = TriggerReason.NEW_QUERY
+        self._doubted = 1.0
         self._every = config.trigger.relevance_every
         self._remembered = config.buffer.max_frames
         self._needs_motion = words.read(query_text).needs_motion
@@ -76,7 +107,10 @@ class KeyframeWatch:
             difficulty=difficulty.value,
         )
         self._fresh = False
-        return Look(difficulty, self._trigger.decide(signals, now_ns))
+        decision = self._trigger.decide(signals, now_ns)
+        if decision.reason is TriggerReason.SCENE_CUT:
+            self._considering.new_scene()
+        return Look(difficulty, decision)
 
     def sample(self, frames: list[Frame]) -> Sample:
         """The frames that a request shows, from the ring's, oldest first.
@@ -99,9 +133,46 @@ class KeyframeWatch:
         """The look fired last is over: see `Trigger.witnessed`."""
         self._trigger.witnessed(able, doubted, unheld, cost_s, now_ns)
 
+    def consider(
+        self, reason: TriggerReason, grounding: Grounding | None, difficulty: float, now_ns: int
+    ) -> Spared | None:
+        """Whether an answer of the fast reasoner will do: why the deep one is not asked, None where
+        it is to be.
+
+        Args:
+            grounding: None where the fast one failed.
+            difficulty: D as the question was asked.
+        """
+        self._answered_for = reason
+        self._doubted = difficulty if grounding is None else with_doubt(difficulty, grounding)
+        return self._considering.heard(hear(reason, grounding, self._doubted), now_ns / 1e9)
+
+    def disagreed(self, now_ns: int) -> Spared | None:
+        """The fast reasoner named another thing than the deep one chose: as `consider`."""
+        return self._considering.disagreed(now_ns / 1e9)
+
+    @property
+    def wishes(self) -> bool:
+        """There is something to ask the deep reasoner, once it is ready."""
+        return self._considering.wishes
+
+    def take_wish(self, now_ns: int) -> Call | None:
+        """What the deep reasoner is asked now."""
+        deep = self._considering.take_wish(now_ns / 1e9)
+        if deep is None:
+            return None
+        difficulty = self._doubted
+        effort = mode(difficulty, self._efforts), token_budget(difficulty, self._efforts)
+        return Call(deep, self._answered_for, difficulty, *effort)
+
+    def considered(self, *, told: bool, now_ns: int) -> None:
+        """The deep reasoner is done; `told`: it answered, and could tell."""
+        self._considering.considered(told=told, now_s=now_ns / 1e9)
+
     def new_epoch(self) -> None:
         """The picture broke: what was seen before says nothing of what comes."""
         self._trigger.reset()
+        self._considering.new_scene()
         self._relevances.clear()
         self._seen = 0
 

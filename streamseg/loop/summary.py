@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
@@ -13,8 +13,8 @@ from streamseg import __version__
 from streamseg.config import Config
 from streamseg.loop.telemetry import Telemetry
 from streamseg.masking import mask
-from streamseg.reasoning.dialogue import Answer
-from streamseg.types import Grounding, Query, ReasonerState, SourceInfo
+from streamseg.reasoning.dialogue import Answer, Question
+from streamseg.types import Grounding, Query, ReasonerState, SourceInfo, Spared, Speed
 
 MAX_GROUNDINGS = 1000
 """The newest that are kept word for word, so that an endless stream keeps constant memory."""
@@ -24,6 +24,43 @@ NOT_STARTED = {"state": str(ReasonerState.STARTING), "failures": 0, "last_failur
 _PACKAGES = ("numpy", "opencv-python-headless", "av", "torch", "transformers", "onnxruntime")
 
 
+class SpeedCalls:
+    """What one reasoner was asked, why, and what it took."""
+
+    def __init__(self) -> None:
+        self._why: Counter[str] = Counter()
+        self._spared: Counter[str] = Counter()
+        self._answered = self._errors = 0
+        self._seconds = self._waited_s = 0.0
+
+    def ask(self, question: Question) -> None:
+        """Count one question."""
+        self._why[question.why] += 1
+
+    def add(self, answer: Answer, spared: Spared | None) -> None:
+        """Count one answer, or the lack of one."""
+        self._answered += answer.grounding is not None
+        self._waited_s += answer.waited_s
+        if spared is not None:
+            self._spared[str(spared)] += 1
+        if answer.grounding is None:
+            self._errors += 1
+        else:
+            self._seconds += answer.grounding.seconds
+
+    def summary(self) -> dict[str, Any]:
+        """Questions by reason, answers not passed on to the deep one by reason, and seconds."""
+        return {
+            "asked": self._why.total(),
+            "why": dict(self._why),
+            "answered": self._answered,
+            "not_considered": dict(self._spared),
+            "errors": self._errors,
+            "seconds": round(self._seconds, 4),
+            "waited_s": round(self._waited_s, 4),
+        }
+
+
 class GroundingLog:
     """The groundings of a run: the newest in full, all of them counted."""
 
@@ -31,15 +68,25 @@ class GroundingLog:
         self._newest: deque[dict[str, Any]] = deque(maxlen=MAX_GROUNDINGS)
         self._total = 0
         self._tokens = 0
+        self._calls: dict[Speed, SpeedCalls] = {}
 
-    def add(self, answer: Answer) -> None:
-        """Note one answer, or the lack of one."""
+    def ask(self, question: Question) -> None:
+        """Note one question."""
+        self._calls.setdefault(question.speed, SpeedCalls()).ask(question)
+
+    def add(self, answer: Answer, spared: Spared | None = None) -> None:
+        """Note one answer, or the lack of one.
+
+        Args:
+            spared: Why the deep reasoner was not asked after it, where there is one.
+        """
         asked, grounding = answer.question, answer.grounding
         self._total += 1
         entry: dict[str, Any] = {
             "frame": asked.frame.index,
             "pts_s": round(asked.frame.pts_s, 3),
-            "reason": str(asked.reason),
+            "speed": str(asked.speed),
+            "reason": asked.why,
             "mode": str(asked.mode),
             "difficulty": round(asked.difficulty, 2),
             "waited_s": round(answer.waited_s, 4),
@@ -49,7 +96,10 @@ class GroundingLog:
         else:
             self._tokens += grounding.tokens
             entry |= _told(grounding)
+        if spared is not None:
+            entry["not_considered"] = str(spared)
         self._newest.append(entry)
+        self._calls.setdefault(asked.speed, SpeedCalls()).add(answer, spared)
 
     def summary(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -57,6 +107,7 @@ class GroundingLog:
             "groundings": list(self._newest),
             "groundings_total": self._total,
             "tokens_total": self._tokens,
+            "calls": {speed.value: calls.summary() for speed, calls in self._calls.items()},
         }
 
 

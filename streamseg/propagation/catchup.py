@@ -18,7 +18,7 @@ from time import perf_counter
 from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
 from streamseg.propagation.belief import words_fit
-from streamseg.propagation.tracks import Candidate
+from streamseg.propagation.track import Candidate
 from streamseg.types import Evidence, Frame, Grounding, Propagated, Segmented, Target, TriggerReason
 
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
@@ -39,6 +39,7 @@ class Job:
         frame: The keyframe it is about.
         query_id: The query it answers; None for a target pointed at by hand.
         reason: Why it was asked for; None for a target pointed at by hand.
+        considered: It is the deep reasoner's, asked besides the fast one.
         lane: A propagator that holds the objects found, None until seeded or when none was cut.
         position: The frame that the lane stands on.
         output: The lane's masks there.
@@ -52,6 +53,7 @@ class Job:
     frame: Frame
     query_id: int | None
     reason: TriggerReason | None
+    considered: bool = False
     lane: Propagator | None = None
     position: Frame | None = None
     output: Propagated | None = None

@@ -1,4 +1,6 @@
-"""A track: one object's identity over time, and what is known of how far to believe it."""
+"""A track: one object's identity over time, and what is known of how far to believe it; and what
+may become one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from dataclasses import dataclass
 
 from streamseg.propagation.calibration import probability
 from streamseg.propagation.identity import Signature
-from streamseg.types import CERTAIN, Box, Evidence, TrackState, TrackView
+from streamseg.types import CERTAIN, Box, Evidence, Mask, TrackState, TrackView
 
 
 @dataclass(slots=True, eq=False)
@@ -16,6 +18,7 @@ class Track:
     Attributes:
         query_id: The newest query that an answer named it for; None without one.
         held: A person or robot pointed at it: no answer of the reasoner may end it.
+        considered: The deep reasoner chose it: no answer of the fast one may end it.
         grounded_frame: Index of the keyframe that its mask rests on.
         words: How far it answers to the sentence by the answers that named it (`Evidence.words`
             is less where later ones did not).
@@ -35,6 +38,7 @@ class Track:
     state: TrackState = TrackState.TRACKING
     box: Box | None = None
     held: bool = False
+    considered: bool = False
     words: float = 1.0
     misses: int = 0
     seen_ns: int = 0
@@ -52,3 +56,13 @@ class Track:
         """As a result shows it."""
         score = probability(self.evidence)
         return TrackView(self.id, score, self.state, self.box, self.label, self.evidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """An object of an answer, carried to the present: `lane_id` there, its mask (H, W) now."""
+
+    lane_id: int
+    mask: Mask
+    label: str = ""
+    evidence: Evidence = CERTAIN

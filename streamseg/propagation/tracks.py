@@ -13,11 +13,9 @@ from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
 from streamseg.propagation.sight import Trail, hold
-from streamseg.propagation.track import Track
+from streamseg.propagation.track import Candidate, Track
 from streamseg.types import (
-    CERTAIN,
     Box,
-    Evidence,
     Frame,
     Mask,
     MaskSet,
@@ -38,16 +36,6 @@ _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """An object of an answer, carried to the present: `lane_id` there, its mask (H, W) now."""
-
-    lane_id: int
-    mask: Mask
-    label: str = ""
-    evidence: Evidence = CERTAIN
-
-
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where candidates come from: see `TrackBook.merge`."""
@@ -56,6 +44,7 @@ class _Source:
     grounded_frame: int
     now_ns: int
     frame: int
+    considered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +60,7 @@ class Merge:
             fresh cut, or is believed more.
         given_up: Ids that are lost, for answers go on without them and name nothing in their place.
         held_back: Candidates that contradict a track not yet given up.
+        overruled: Of those held back, those that the fast reasoner names and the deep one did not.
         turned_away: Candidates for whom there was no place among `max_tracks`.
     """
 
@@ -81,6 +71,7 @@ class Merge:
     confirmed: tuple[int, ...] = ()
     given_up: tuple[int, ...] = ()
     held_back: int = 0
+    overruled: int = 0
     turned_away: int = 0
 
     @property
@@ -111,6 +102,8 @@ class TrackBook:
         self._next_id = 1
         self._updates = 0
         self._trail = Trail()
+        self._denied: int | None = None
+        """The query of which the deep reasoner said that there is no such object."""
         self.grounded_ns: int | None = None
         self.query_id: int | None = None
         """The query in force. What only an older one named is shown as uncertain until an answer
@@ -191,6 +184,8 @@ class TrackBook:
         now_ns: int,
         strict: bool = False,
         cannot_tell: bool = False,
+        considered: bool = False,
+        denies: bool = False,
     ) -> Merge:
         """Fit an answer into the tracks.
 
@@ -201,27 +196,34 @@ class TrackBook:
         nothing in its place; until then it also holds back the object they name instead, so that
         one wrong answer moves nothing. Tracks of an older query end at once, unless named.
 
+        The deep reasoner's answer is considered: it ends what only the fast one named, at once.
+        What it chose, an answer of the fast one renews where they overlap, but neither doubts nor
+        adds to while it is to be seen, nor while it was "no such object", until a cut.
+
         Args:
             query_id: The query answered; None for a target pointed at by hand, which only adds.
             grounded_frame: Index of the answer's keyframe.
             strict: A cut in the scene: the first answer that does not confirm ends a track.
             cannot_tell: The answer speaks neither for nor against any track of its query.
+            considered: It is the deep reasoner's, asked besides the fast one.
+            denies: It says that there is no such object.
         """
+        source = _Source(query_id, grounded_frame, now_ns, frame.index, considered)
         self.grounded_ns = now_ns
         least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
         boxes = {c.lane_id: bounding_box(c.mask, least) for c in candidates}
         seen = [c for c in candidates if boxes[c.lane_id] is not None]
         matched = self._match_live(seen, propagated)
         unmatched = [c for c in seen if c.lane_id not in matched]
-        retired, given_up, admitted = NOBODY, NOBODY, unmatched
+        retired, given_up, admitted, ruled = NOBODY, NOBODY, unmatched, False
         if query_id is not None:
-            limit = 1 if strict else self._config.retire_after_misses
+            ruled = self._ruled(source, strict, denies)
+            limit = None if cannot_tell else 1 if strict else self._config.retire_after_misses
             retired, given_up, standing = self._judge_unconfirmed(
-                set(matched.values()), query_id, None if cannot_tell else limit, bool(unmatched)
+                set(matched.values()), source, limit, ruled, bool(unmatched)
             )
-            admitted = unmatched[standing:]
+            admitted = [] if ruled else unmatched[standing:]
 
-        source = _Source(query_id, grounded_frame, now_ns, frame.index)
         adopt: dict[int, int] = {}
         for candidate in (c for c in seen if c.lane_id in matched):
             track = self._tracks[matched[candidate.lane_id]]
@@ -238,6 +240,7 @@ class TrackBook:
             tuple(sorted(confirmed)),
             given_up,
             len(unmatched) - len(admitted),
+            len(unmatched) if ruled else 0,
             turned_away=len(admitted) - len(refound) - len(added),
         )
 
@@ -253,6 +256,7 @@ class TrackBook:
 
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
+        self._denied = None
         self._lose(self._tracks)
         self._trail.clear()
         for track in self._tracks.values():
@@ -323,8 +327,22 @@ class TrackBook:
             if table[row, column] >= self._config.match_iou
         }
 
+    def _ruled(self, source: _Source, strict: bool, denies: bool) -> bool:
+        """Whether what the deep reasoner chose stands against this answer; notes what it chose."""
+        if strict:
+            self._denied = None
+            for track in self._tracks.values():
+                track.considered = False
+        if source.considered:
+            self._denied = source.query_id if denies else None
+            return False
+        chosen = (t for t in self._tracks.values() if t.considered and t.visible)
+        return self._denied == source.query_id or any(
+            track.query_id == source.query_id for track in chosen
+        )
+
     def _judge_unconfirmed(
-        self, confirmed: set[int], query_id: int, limit: int | None, rivals: bool
+        self, confirmed: set[int], source: _Source, limit: int | None, ruled: bool, rivals: bool
     ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """Count misses, unless `limit` is None. Whoever has so many ends where there are rivals,
         and is lost where not; what an older query alone named ends.
@@ -338,16 +356,17 @@ class TrackBook:
         for track in self._tracks.values():
             if track.id in confirmed or track.held:
                 continue
-            if track.query_id != query_id:
+            if track.query_id != source.query_id:
                 outdated.append(track.id)
-            elif track.visible and limit is not None:
+            elif track.visible and limit is not None and not (ruled and track.considered):
                 track.misses += 1
                 words = unnamed(track.words, track.misses)
                 track.evidence = replace(track.evidence, words=words)
-                if track.misses >= limit:
+                if track.misses >= limit or (source.considered and not track.considered):
                     doubted.append(track.id)
                 else:
                     standing += 1
+        rivals = rivals and not ruled
         ended, lost = (outdated + doubted, []) if rivals else (outdated, doubted)
         self.remove(ended)
         self._lose(lost)
@@ -362,7 +381,11 @@ class TrackBook:
     def _confirm(self, track: Track, candidate: Candidate, source: _Source) -> None:
         query_id = source.query_id
         label, told = candidate.label, candidate.evidence.words
-        words = renewed(track.words, told) if track.query_id == query_id else told
+        if track.query_id != query_id or source.considered:
+            words = told
+        else:
+            words = track.words if track.considered else renewed(track.words, told)
+        track.considered = source.considered or (track.considered and track.query_id == query_id)
         track.words = max(words, track.words) if track.held else words
         track.misses = 0
         track.evidence = replace(track.evidence, words=track.words)
@@ -383,6 +406,8 @@ class TrackBook:
         """Whether a fresh cut takes the place of a track's own mask; notes what it says of that.
         What a hand points at does."""
         own, fresh = track.evidence, candidate.evidence
+        if track.considered and not source.considered:  # what it is is settled: the cut counts
+            fresh = replace(fresh, words=max(fresh.words, track.words))
         overlap = iou(candidate.mask, propagated.labels == track.id)
         age_s = (source.now_ns - track.cut_ns) / 1e9
         if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
@@ -436,6 +461,7 @@ class TrackBook:
             track.cut_ns, track.drift = source.now_ns, 0.0
             track.shown_since, track.witnessed = frame.index, 1.0
             track.words = candidate.evidence.words
+            track.considered = source.considered
             track.state = self._judge(track)
             adopt[candidate.lane_id] = track.id
         return refound, added

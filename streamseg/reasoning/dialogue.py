@@ -1,4 +1,5 @@
-"""The one question in flight: asked on a keyframe, answered late or never, in real or virtual time.
+"""One reasoner's question in flight: asked on a keyframe, answered late or never, in real or
+virtual time.
 
 Knows the worker and the clock; does not know why it asks, nor what becomes of the answer.
 """
@@ -14,19 +15,17 @@ from streamseg.clock import Clock
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
-from streamseg.reasoning.doubts import Doubts
 from streamseg.reasoning.worker.client import ReasoningWorker, Reply
 from streamseg.types import (
+    DeepReason,
     Event,
     Frame,
     Grounding,
     GroundingMode,
     ReasonerState,
+    Speed,
     TriggerReason,
 )
-
-START_TIMEOUT_S = 30.0
-"""How long virtual time waits, besides the deadline, for a reasoner that is still being loaded."""
 
 _STOP_CHECK_S = 0.25
 """How often a wait in virtual time looks whether the run was stopped."""
@@ -39,6 +38,8 @@ class Question:
     Attributes:
         query_id: The query asked about; an answer to another than the current one is stale.
         asked_ns: Clock time.
+        speed: Which reasoner is asked.
+        deep: Why the deep one is asked besides the fast one, which was asked for `reason`.
     """
 
     request: GroundingRequest
@@ -46,6 +47,13 @@ class Question:
     reason: TriggerReason
     difficulty: float
     asked_ns: int
+    speed: Speed = Speed.FAST
+    deep: DeepReason | None = None
+
+    @property
+    def why(self) -> str:
+        """Why it is asked, in a few words."""
+        return str(self.reason if self.deep is None else self.deep)
 
     @property
     def frame(self) -> Frame:
@@ -72,16 +80,17 @@ class Answer:
 
     def in_words(self) -> str:
         """The outcome in a line."""
+        asked = f"{self.question.speed}, {self.question.why}"
         if self.grounding is None:
-            return f"{self.question.reason}: no answer, {self.error}"
+            return f"{asked}: no answer, {self.error}"
         count = len(self.grounding.targets)
         nothing = "cannot tell" if self.grounding.cannot_tell else "no such object"
         outcome = f"{count} object{'s' if count > 1 else ''} found" if count else nothing
-        return f"{self.question.reason}: {outcome}"
+        return f"{asked}: {outcome}"
 
 
 class Dialogue:
-    """Asks one question at a time. Neither `ask` nor, in real time, `hear` ever waits."""
+    """Asks one reasoner, one question at a time. Neither `ask` nor, in real time, `hear` waits."""
 
     def __init__(
         self,
@@ -89,24 +98,21 @@ class Dialogue:
         clock: Clock,
         on_event: Callable[[Event], None],
         stopped: Callable[[], bool] = lambda: False,
+        speed: Speed = Speed.FAST,
+        factory: str | None = None,
     ) -> None:
         """
         Args:
             stopped: Ends a wait in virtual time without an answer.
+            speed, factory: As `ReasoningWorker` has them.
         """
-        self._config = config
+        self._config = config.speed(speed)
         self._clock = clock
         self._stopped = stopped
         self._refusal: str | None = None
-        self._worker = ReasoningWorker(config, clock, on_event)
+        self._worker = ReasoningWorker(config, clock, on_event, speed=speed, factory=factory)
         self._question: Question | None = None
         self._closed_as: ReasonerState | None = None
-        self._doubts = Doubts(on_event)
-
-    @property
-    def doubt(self) -> str:
-        """What the newest answer to the query in force leaves in doubt, in brief."""
-        return self._doubts.brief
 
     @property
     def state(self) -> ReasonerState:
@@ -154,7 +160,6 @@ class Dialogue:
     def cancel(self) -> None:
         """Want no answer any more: what was asked about is not what is looked for now."""
         self._worker.cancel()
-        self._doubts.forget()
         self._question = None
 
     def hear(self) -> Answer | None:
@@ -167,24 +172,21 @@ class Dialogue:
             return Answer(question, None, self._refusal, 0.0)
         if not self._clock.virtual:
             reply = self._worker.poll()
-        elif self._clock.now_ns() >= question.asked_ns + int(self._config.fast.delay_s * 1e9):
+        elif self._clock.now_ns() >= question.asked_ns + int(self._config.delay_s * 1e9):
             reply = self._wait()
         else:
             return None
         if reply is None and (not self._clock.virtual or self._stopped()):
             return None
         self._question = None
-        now_ns = self._clock.now_ns()
-        waited_s = (now_ns - question.asked_ns) / 1e9
+        waited_s = (self._clock.now_ns() - question.asked_ns) / 1e9
         if reply is None:
             return Answer(question, None, "the reasoner did not start in time", waited_s)
-        if reply.grounding is not None and question.mode is not GroundingMode.WITNESS:
-            self._doubts.hear(reply.grounding, question.query_id, now_ns, question.frame.index)
         return Answer(question, reply.grounding, reply.error, waited_s)
 
     def _wait(self) -> Reply | None:
         """Wait for the reply in slices, so that a stop is heard."""
-        end_s = time.monotonic() + self._config.fast.deadline_s + START_TIMEOUT_S
+        end_s = time.monotonic() + self._config.deadline_s + self._config.start_timeout_s
         while (left_s := end_s - time.monotonic()) > 0 and not self._stopped():
             reply = self._worker.wait(min(left_s, _STOP_CHECK_S))
             if reply is not None or not self._worker.busy:

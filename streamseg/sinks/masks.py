@@ -67,6 +67,7 @@ def as_record(result: FrameResult) -> dict[str, Any]:
         "difficulty": round(float(result.difficulty), 2),
         "reasoner": result.reasoner.value,
         "trigger": None if result.trigger is None else result.trigger.value,
+        "deep": None if result.deep is None else result.deep.value,
         "timings_ms": {stage: round(float(ms), 2) for stage, ms in result.timings_ms.items()},
     }
 

@@ -17,7 +17,7 @@ from streamseg import StreamSegmenter, synthetic
 from streamseg.clock import RealClock
 from streamseg.errors import QueryError, SourceError, UsageError
 from streamseg.propagation.catchup import CatchUp
-from streamseg.types import Event, Frame, FrameResult, Mask, SourceInfo, TrackState
+from streamseg.types import Event, Frame, FrameResult, Mask, SourceInfo, Speed, TrackState
 
 SIZE = (320, 180)
 SCENE = synthetic.scene("easy", 1, size=SIZE, frames=120)
@@ -277,7 +277,7 @@ def test_stop_is_heard_while_a_sink_holds_up_a_file() -> None:
 
 def worker_of(segmenter: StreamSegmenter) -> Any:
     assert segmenter._run is not None
-    return segmenter._run._dialogue._worker
+    return segmenter._run._reasoners._dialogues[Speed.FAST]._worker
 
 
 def test_a_killed_reasoner_costs_no_frame_and_is_asked_again() -> None:

@@ -17,7 +17,7 @@ from streamseg import StreamSegmenter, synthetic
 from streamseg.cli.report import report
 from streamseg.loop.session import Session
 from streamseg.reasoning.worker.slab import FrameSlab
-from streamseg.types import Event, Frame, FrameResult, ReasonerState
+from streamseg.types import Event, Frame, FrameResult, ReasonerState, Speed
 
 SCENE = synthetic.scene("easy", 1, size=(320, 180), frames=40)
 TEXT = next(e.text for e in SCENE.expressions if e.kind == "plain")
@@ -35,7 +35,7 @@ def step_until(session: Session, wanted: Callable[[FrameResult], bool]) -> Frame
 
 def pid_of(segmenter: StreamSegmenter) -> int:
     assert segmenter._run is not None
-    pid = segmenter._run._dialogue._worker.pid
+    pid = segmenter._run._reasoners._dialogues[Speed.FAST]._worker.pid
     assert pid is not None
     return pid
 
@@ -92,7 +92,7 @@ def test_a_reasoner_that_cannot_be_asked_any_more_says_so() -> None:
     with segmenter.session(TEXT) as session:
         session.step(SCENE.frame(0)[0])
         assert segmenter._run is not None
-        segmenter._run._dialogue._worker.close()
+        segmenter._run._reasoners._dialogues[Speed.FAST]._worker.close()
         result = step_until(session, lambda result: result.reasoner is ReasonerState.CLOSED)
         assert not np.any(result.masks.labels)
     assert segmenter.summary()["reasoner"]["state"] == "closed"

@@ -11,7 +11,8 @@ from builders import box_mask, frame, painted
 from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.calibration import probability
-from streamseg.propagation.tracks import MAX_ID, Candidate, Merge, TrackBook
+from streamseg.propagation.track import Candidate
+from streamseg.propagation.tracks import MAX_ID, Merge, TrackBook
 from streamseg.types import (
     CERTAIN,
     Evidence,
