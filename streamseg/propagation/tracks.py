@@ -224,25 +224,13 @@ class TrackBook:
             )
             admitted = [] if ruled else unmatched[standing:]
 
-        adopt: dict[int, int] = {}
-        for candidate in (c for c in seen if c.lane_id in matched):
-            track = self._tracks[matched[candidate.lane_id]]
-            if self._takes(track, candidate, propagated, source):
-                adopt[candidate.lane_id] = track.id
-            self._confirm(track, candidate, source)
+        adopt = self._renew(matched, seen, propagated, source)
         confirmed = set(matched.values()) - set(adopt.values())
         refound, added = self._admit(frame, admitted, boxes, adopt, source)
-        return Merge(
-            adopt,
-            retired,
-            tuple(refound),
-            tuple(added),
-            tuple(sorted(confirmed)),
-            given_up,
-            len(unmatched) - len(admitted),
-            len(unmatched) if ruled else 0,
-            turned_away=len(admitted) - len(refound) - len(added),
-        )
+        seen_of = tuple(refound), tuple(added), tuple(sorted(confirmed))
+        held_back, overruled = len(unmatched) - len(admitted), len(unmatched) if ruled else 0
+        turned_away = len(admitted) - len(refound) - len(added)
+        return Merge(adopt, retired, *seen_of, given_up, held_back, overruled, turned_away)
 
     def of_query(self, query_id: int, masks: MaskSet) -> MaskSet:
         """The same masks, with only those objects that answers to this query named."""
@@ -326,6 +314,22 @@ class TrackBook:
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
             if table[row, column] >= self._config.match_iou
         }
+
+    def _renew(
+        self,
+        matched: Mapping[int, int],
+        seen: Sequence[Candidate],
+        propagated: Propagated,
+        source: _Source,
+    ) -> dict[int, int]:
+        """Confirm every track matched; lane ids whose cuts take the place of its mask."""
+        adopt: dict[int, int] = {}
+        for candidate in (c for c in seen if c.lane_id in matched):
+            track = self._tracks[matched[candidate.lane_id]]
+            if self._takes(track, candidate, propagated, source):
+                adopt[candidate.lane_id] = track.id
+            self._confirm(track, candidate, source)
+        return adopt
 
     def _ruled(self, source: _Source, strict: bool, denies: bool) -> bool:
         """Whether what the deep reasoner chose stands against this answer; notes what it chose."""
