@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from streamseg.propagation.belief import words_fit
-from streamseg.propagation.tracks import Candidate, TrackBook
+from streamseg.propagation.track import Candidate
+from streamseg.propagation.tracks import TrackBook
 from streamseg.types import (
     Evidence,
     Frame,
