@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
+from torch import Tensor
 
 from streamseg.engines.files import write_whole
 from streamseg.engines.manifest import Entry, with_file
@@ -104,8 +106,11 @@ def make(part: Part, order: Order, weights: str) -> Made:
         content = onnx
         if order.format != "onnx" and all(verdict.passed for verdict in verdicts):
             with building:
-                content = _plan(part.name, onnx, order.format, order)
-            words.append(_judge_plan(part, lowered, content, order, verdicts))
+                content = build_for(part.name, onnx, order)
+            expected = reference(part)
+            verdict, said = judge_plan(part.name, content, lowered.inputs, expected, order)
+            words.append(said)
+            verdicts += [] if verdict is None else [verdict]
     except EngineError as error:
         return Made(part.name, None, building.seconds, None, f"FAILED: {error}")
     build_s = building.seconds
@@ -115,7 +120,7 @@ def make(part: Part, order: Order, weights: str) -> Made:
     file = file_name(part.name, order)
     write_whole(order.staging / file, content)
     entry = describe(lowered, order.format, order.precision, weights, file)
-    entry = with_file(entry, content, _target(order), round(build_s, 3))
+    entry = with_file(entry, content, target_of(order), round(build_s, 3))
     entry = replace(entry, difference=worst.difference)
     return Made(part.name, entry, build_s, worst.difference, ", ".join(words))
 
@@ -124,10 +129,11 @@ def file_name(part: str, order: Order) -> str:
     """Such as xmem_key.fp16.onnx or xmem_key.fp32.sm86.tensorrt-rtx.plan."""
     if order.format == "onnx":
         return f"{part}.{order.precision}.onnx"
-    return f"{part}.{order.precision}.{_target(order)}.{order.format}.plan"
+    return f"{part}.{order.precision}.{target_of(order)}.{order.format}.plan"
 
 
-def _target(order: Order) -> str:
+def target_of(order: Order) -> str:
+    """The card that its plans are for; "" where there are none."""
     if order.format == "onnx":
         return ""
     return (gpu_target() or CURRENT) if order.target == CURRENT else order.target
@@ -147,7 +153,15 @@ def _judge(part: Part, lowered: Part, onnx: bytes, order: Order) -> tuple[list[V
     return verdicts, ["equal on ONNX Runtime"]
 
 
-def _plan(name: str, onnx: bytes, family: Family, order: Order) -> bytes:
+def build_for(name: str, onnx: bytes, order: Order) -> bytes:
+    """A plan of a graph, for the card of the order.
+
+    Raises:
+        ConfigError: A target that is not known, or the one here, and none is.
+        EngineError: It cannot be built.
+        MissingDependencyError: The library is not installed.
+    """
+    family = cast(Family, order.format)
     if order.target == CURRENT and gpu_target() is None:
         raise ConfigError(
             "expected a GPU for --target current, found none; name one, such as --target sm86"
@@ -155,13 +169,17 @@ def _plan(name: str, onnx: bytes, family: Family, order: Order) -> bytes:
     return build_plan(name, onnx, order.target, family, order.timings)
 
 
-def _judge_plan(
-    part: Part, lowered: Part, plan: bytes, order: Order, verdicts: list[Verdict]
-) -> str:
-    """Run the plan where its card is, and add to the verdicts."""
+def judge_plan(
+    name: str,
+    plan: bytes,
+    inputs: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    order: Order,
+) -> tuple[Verdict | None, str]:
+    """Run a plan where its card is: the verdict, None where it is not, and words for it."""
     here = gpu_target()
     if here is None or order.target not in (CURRENT, here) or order.format == "onnx":
-        return "built, not run: no such card here"
-    engine = TensorRtEngine(part.name, plan, order.format, "streamseg export")
-    verdicts.append(verify(engine, lowered.inputs, reference(part), LIMITS[order.precision]))
-    return f"equal on {order.format}"
+        return None, "built, not run: no such card here"
+    engine = TensorRtEngine(name, plan, order.format, "streamseg export")
+    verdict = verify(engine, inputs, expected, LIMITS[order.precision])
+    return verdict, f"equal on {order.format}"

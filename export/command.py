@@ -20,7 +20,7 @@ from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.torch import TorchEngine
 from streamseg.engines.xmem import XMemOnEngines
 from streamseg.export.build import Format, Made, Order, make
-from streamseg.export.networks import Source, chosen, sources
+from streamseg.export.networks import Source, chosen, runs_parts, sources, wholes
 from streamseg.export.precision import DTYPES, Precision, lower
 from streamseg.export.tensorrt import CURRENT, TIMING_CACHE
 from streamseg.export.verify_xmem import (
@@ -30,6 +30,7 @@ from streamseg.export.verify_xmem import (
     PipelineVerdict,
     verify_loop,
 )
+from streamseg.export.whole import Whole
 from streamseg.export.xmem import Kind, XMemShapes, part_name
 from streamseg.nets.xmem import XMem
 
@@ -65,14 +66,20 @@ def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Mad
     Raises:
         CheckpointError, ConfigError, MissingDependencyError, OutputError: Nothing was exported.
     """
-    picked = chosen(sources(config), wanted.parts)
-    total = sum(len(names) + 1 for _, names in picked)
+    alone = wholes(config)
+    parted = sources(config) if runs_parts(config) or not alone else []
+    everything: list[Source | Whole] = [*parted, *alone]
+    picked = chosen(everything, wanted.parts)
+    total = sum(len(names) + isinstance(source, Source) for source, names in picked)
     rows: list[Made] = []
     with locked(output / ".lock"):
         _sweep(output)
         for source, names in picked:
             with _staging(output) as staging:
-                rows += _export_one(source, names, config, wanted, staging, step, total, rows)
+                if isinstance(source, Whole):
+                    rows.append(_export_whole(source, wanted, staging, step, total, rows))
+                else:
+                    rows += _export_one(source, names, config, wanted, staging, step, total, rows)
     return rows
 
 
@@ -99,8 +106,7 @@ def _export_one(
     total: int,
     before: Sequence[Made],
 ) -> list[Made]:
-    timings = staging.parent / TIMING_CACHE
-    order = Order(wanted.format, wanted.precision, wanted.target, staging, timings)
+    order = _order(wanted, staging)
     weights = weights_sha256(source.network)
     rows: list[Made] = []
     for name in names:
@@ -115,6 +121,20 @@ def _export_one(
             return [_withdrawn(row) if row.passed else row for row in rows]
     _publish(staging, staging.parent, rows)
     return rows
+
+
+def _export_whole(
+    source: Whole, wanted: Wanted, staging: Path, step: Step, total: int, before: Sequence[Made]
+) -> Made:
+    step(source.name, len(before), total)
+    row = source.make(_order(wanted, staging))
+    _publish(staging, staging.parent, [row])
+    return row
+
+
+def _order(wanted: Wanted, staging: Path) -> Order:
+    timings = staging.parent / TIMING_CACHE
+    return Order(wanted.format, wanted.precision, wanted.target, staging, timings)
 
 
 def _judge_loop(source: Source, config: Config, order: Order, frames: int) -> Made:

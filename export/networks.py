@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
@@ -19,6 +19,15 @@ from streamseg.nets.xmem import STRIDE, XMem
 if TYPE_CHECKING:
     from streamseg.export.sam2_image import Sam2ImageShapes
     from streamseg.export.sam2_video import Sam2VideoShapes
+    from streamseg.export.whole import Whole
+
+
+class _HasParts(Protocol):
+    @property
+    def part_names(self) -> tuple[str, ...]: ...
+
+
+Named = TypeVar("Named", bound=_HasParts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,32 @@ class Source:
     shapes: XMemShapes | Sam2VideoShapes | Sam2ImageShapes
 
 
+def runs_parts(config: Config) -> bool:
+    """Whether the config runs a network that is cut into parts."""
+    carried, cut = config.propagation.backend, config.segmentation.backend
+    return carried in ("xmem", "sam2") or cut == "sam2"
+
+
+def wholes(config: Config) -> list[Whole]:
+    """The networks that the config runs in one piece.
+
+    Raises:
+        CheckpointError: A file is missing or damaged.
+        ConfigError: Nothing describes how a detector's file is to be read.
+        MissingDependencyError: onnx is not installed.
+    """
+    found = []
+    if "objects" in (config.reasoning.fast.backend, config.reasoning.deep.backend):
+        from streamseg.export.detector import detector
+
+        found.append(detector(config.reasoning.objects))
+    if config.segmentation.backend == "salient":
+        from streamseg.export.cutter import cutter
+
+        found.append(cutter(config.segmentation.salient))
+    return found
+
+
 def sources(config: Config) -> list[Source]:
     """The networks that the config runs, loaded.
 
@@ -58,12 +93,12 @@ def sources(config: Config) -> list[Source]:
     if not found:
         raise ConfigError(
             f"config {config.name!r} runs no network; choose one with SAM2 or XMem, "
-            "such as sam2.1-tiny, or selftest to try it"
+            "such as sam2.1-tiny or everyday, or selftest to try it"
         )
     return found
 
 
-def chosen(found: Sequence[Source], wanted: Sequence[str]) -> list[tuple[Source, list[str]]]:
+def chosen(found: Sequence[Named], wanted: Sequence[str]) -> list[tuple[Named, list[str]]]:
     """The parts to export: all, or those of the given names or name beginnings.
 
     Raises:

@@ -22,7 +22,7 @@ def saying(path: Path, picture: Sequence[Side], answers: Mapping[str, NDArray[np
     return _save(path, nodes, picture, {name: value.shape for name, value in answers.items()})
 
 
-def brightness(path: Path, side: int = 32) -> Path:
+def brightness(path: Path, side: Side = 32) -> Path:
     """A map (1, 1, side, side) of a picture's brightness: the mean of its channels."""
     axes = numpy_helper.from_array(np.asarray([1], np.int64), "axes")
     nodes = [

@@ -125,8 +125,34 @@ class NetworkSection(Section):
         return self
 
 
+class WholeEngineConfig(Section):
+    """What runs a network that is not cut into parts."""
+
+    family: EngineFamily | Literal["auto"] = Field(
+        "auto", description="auto: ONNX Runtime for an ONNX file, torch for a folder."
+    )
+    folder: Words = Field(
+        "", description="Of `streamseg export`; empty: the network's own file is run."
+    )
+
+    @model_validator(mode="after")
+    def _has_its_files(self) -> Self:
+        if self.family in ("tensorrt", "tensorrt-rtx") and not self.folder:
+            raise ValueError(
+                f"family {self.family} runs what was exported: expected folder with it, made by "
+                f"streamseg export --format {self.family}"
+            )
+        if self.folder and self.family in ("auto", "torch"):
+            raise ValueError(
+                "folder is for onnxruntime, tensorrt and tensorrt-rtx: expected family to be one "
+                f"of them, got {self.family}"
+            )
+        return self
+
+
 class WholeNetworkSection(Section):
-    """A small network in one ONNX file, run whole by ONNX Runtime."""
+    """A small network that is run whole: an ONNX file, or what was exported of it."""
 
     threads: Threads = Field(1, description="Of ONNX Runtime; 0: as many as there are cores.")
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = ("cpu",)
+    engine: WholeEngineConfig = WholeEngineConfig()

@@ -178,6 +178,9 @@ class SalientConfig(WholeNetworkSection):
         0.3, description="Crop margin on each side, in sides of the box."
     )
     threshold: Fraction = Field(0.5, description="Of the network's map, from which it is object.")
+    side: Annotated[Whole, Field(ge=32, le=2048)] = Field(
+        320, description="Of the network's picture, where its file leaves the sizes open."
+    )
 
 
 class SegmentationConfig(Section):

@@ -32,7 +32,7 @@ class ArrayEngine:
 
     Args:
         name: For messages.
-        source: The file.
+        source: The file, or its content.
         options: Threads and providers.
         picture: Shape that the one input takes where the file leaves sides open.
 
@@ -44,7 +44,7 @@ class ArrayEngine:
     def __init__(
         self,
         name: str,
-        source: Path,
+        source: Path | bytes,
         options: OnnxRuntimeOptions | None = None,
         picture: tuple[int, ...] | None = None,
     ) -> None:
@@ -53,10 +53,10 @@ class ArrayEngine:
         taken, given = self._session.get_inputs(), self._session.get_outputs()
         if picture is not None and len(taken) == 1 and is_open(taken[0]):
             self.inputs: tuple[TensorSpec, ...] = (closed(name, taken[0], picture),)
-            self.outputs = self._tried()
         else:
             self.inputs = tuple(spec_of(name, node) for node in taken)
-            self.outputs = tuple(spec_of(name, node) for node in given)
+        said = not any(is_open(node) for node in (*taken, *given))
+        self.outputs = tuple(spec_of(name, node) for node in given) if said else self._tried()
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Run once; may be called from several threads.

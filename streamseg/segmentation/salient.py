@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from streamseg import weights
 from streamseg.config import SalientConfig
-from streamseg.engines.arrays import ArrayEngine
-from streamseg.engines.onnx_session import OnnxRuntimeOptions
+from streamseg.engines.whole import WholeEngine, open_whole
 from streamseg.errors import CheckpointError
 from streamseg.types import Box, Frame, Image, Mask, Segmented, Target
 
@@ -35,7 +34,7 @@ class SalientSegmenter:
     undecided, over what the mask and its surroundings in the box cover.
     """
 
-    def __init__(self, engine: ArrayEngine, config: SalientConfig) -> None:
+    def __init__(self, engine: WholeEngine, config: SalientConfig) -> None:
         """
         Raises:
             CheckpointError: It is no network of one picture to one map.
@@ -50,11 +49,12 @@ class SalientSegmenter:
 
         Raises:
             CheckpointError: It is missing, or another kind of network.
-            MissingDependencyError: onnxruntime is not installed.
+            EngineError: It cannot run, or not by what the config says.
+            MissingDependencyError: A package that runs it is not installed.
         """
         place = weights.locate(config.network, "cutter")
-        options = OnnxRuntimeOptions(config.providers, config.threads)
-        return cls(ArrayEngine(Path(place).name, place, options), config)
+        picture = (1, 3, config.side, config.side)
+        return cls(open_whole("cutter", Path(place), config, picture), config)
 
     def segment(self, frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
         """See `Segmenter.segment`; each target costs one run of the network."""
@@ -111,7 +111,7 @@ def _around(
     return slice(top, bottom), slice(left, right), own
 
 
-def _ports(engine: ArrayEngine) -> tuple[str, str, tuple[int, int]]:
+def _ports(engine: WholeEngine) -> tuple[str, str, tuple[int, int]]:
     """Names of the input and of the first map, and the input's width and height."""
     first = engine.inputs[0]
     maps = [spec for spec in engine.outputs if len(spec.shape) == 4 and spec.shape[:2] == (1, 1)]

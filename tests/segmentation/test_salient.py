@@ -49,6 +49,16 @@ def test_what_stands_out_in_the_box_is_cut(segmenter: SalientSegmenter) -> None:
     assert found.score > 0.9
 
 
+def test_a_network_that_leaves_its_sizes_open_takes_the_configs(tmp_path: Path) -> None:
+    path = brightness(tmp_path / "open.onnx", "side")
+    open_one = SalientSegmenter.from_config(SalientConfig(network=str(path), side=64))
+    fixed = brightness(tmp_path / "fixed.onnx", 64)
+    closed = SalientSegmenter.from_config(SalientConfig(network=str(fixed)))
+    image, box = scene(LIGHT), (45.0, 25.0, 95.0, 85.0)
+    assert (cut(open_one, image, box).mask == cut(closed, image, box).mask).all()
+    assert iou(cut(open_one, image, box).mask, box_mask(LIGHT, SIZE)) > 0.9
+
+
 def test_what_stands_out_beside_the_box_is_not(segmenter: SalientSegmenter) -> None:
     found = cut(segmenter, scene(LIGHT, OTHER), (45.0, 25.0, 100.0, 85.0))
     assert iou(found.mask, box_mask(LIGHT, SIZE)) > 0.93

@@ -64,21 +64,26 @@ def prepare(config: ObjectsConfig) -> Path:
     Raises:
         CheckpointError: Its files are missing or do not fit.
         ConfigError: Nothing describes how the network is to be read.
+        EngineError: It is to run by what it was not exported for.
         MissingDependencyError: Its packages are not installed.
     """
     from streamseg import weights
+    from streamseg.engines.whole import check_runs
 
     place = weights.locate(config.detector, "detector")
     if place.suffix == ".onnx":
         from streamseg.reasoning.detection.layout import find_layout
 
         find_layout(place, config.layout)
-        needed = ["onnxruntime"]
+        needed, file = ["onnxruntime"], place
     else:
-        from streamseg.reasoning.detection.pretrained import check
+        from streamseg.reasoning.detection.pretrained import check, weights_file
 
         check(place)
-        needed = ["torch", "transformers"]
+        needed, file = ["torch", "transformers"], weights_file(place)
+    check_runs("detector", file, config)
+    if config.engine.folder:
+        needed = ["onnxruntime"] if config.engine.family == "onnxruntime" else ["torch"]
     for package in needed:
         if not _is_installed(package):
             raise MissingDependencyError(package, "everyday")

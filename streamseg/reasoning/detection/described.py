@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.config import ObjectsConfig
-from streamseg.engines.arrays import ArrayEngine
-from streamseg.engines.onnx_session import OnnxRuntimeOptions
+from streamseg.engines.whole import WholeEngine, open_whole
 from streamseg.errors import ConfigError
 from streamseg.reasoning.detection import Boxes, Detections
 from streamseg.reasoning.detection.boxes import corners, select
@@ -31,9 +30,9 @@ Raw = tuple[Boxes, NDArray[np.float32]]
 
 
 class DescribedDetector:
-    """Implements `Detector` over ONNX Runtime, on the processor or where the config says."""
+    """Implements `Detector` over a network that is run whole, by what the config says."""
 
-    def __init__(self, engine: ArrayEngine, layout: Layout, threshold: float | None = None) -> None:
+    def __init__(self, engine: WholeEngine, layout: Layout, threshold: float | None = None) -> None:
         """
         Raises:
             ConfigError: The description does not fit the file.
@@ -52,9 +51,8 @@ class DescribedDetector:
             ConfigError, EngineError, MissingDependencyError: As the package's `build`.
         """
         layout = find_layout(model, config.layout)
-        options = OnnxRuntimeOptions(config.providers, config.threads)
         width, height = layout.feeding.size
-        engine = ArrayEngine(model.name, model, options, (1, 3, height, width))
+        engine = open_whole("detector", model, config, (1, 3, height, width))
         return cls(engine, layout, config.threshold)
 
     def detect(self, image: Image) -> Detections:
@@ -147,7 +145,7 @@ def _sigmoid(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(1.0 / (1.0 + np.exp(-values.astype(np.float32))), np.float32)
 
 
-def _checked(engine: ArrayEngine, layout: Layout) -> str:
+def _checked(engine: WholeEngine, layout: Layout) -> str:
     """The input's name, once everything that the description says is there."""
     width, height = layout.feeding.size
     expected = (1, 3, height, width)

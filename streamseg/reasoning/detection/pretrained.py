@@ -1,4 +1,6 @@
-"""A detector of transformers' from a folder: its network in torch, its pictures prepared by us.
+"""A detector of transformers' from a folder: its network, its pictures prepared by us.
+
+In torch, or as it was exported; how it is fed and read comes from the folder all the same.
 
 D-FINE, RT-DETR and its second version, DEIM's and RF-DETR, and whatever else answers with a set of
 boxes and a sigmoid for each class. Knows no words and no ONNX.
@@ -6,7 +8,7 @@ boxes and a sigmoid for each class. Knows no words and no ONNX.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from streamseg.borders.json_file import JsonFileError, read_json
 from streamseg.config import ObjectsConfig
+from streamseg.engines.whole import open_whole
 from streamseg.errors import CheckpointError, EngineError, MissingDependencyError
 from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.detection.boxes import corners, select
@@ -33,6 +36,13 @@ _NMS_IOU = 0.8
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _FAMILIES = ("d_fine", "deimv2", "rf_detr", "rt_detr", "rt_detr_v2")
 _MOST_SIDE = 2048
+PICTURE, LOGITS, BOXES = "picture", "logits", "boxes"
+"""Names of an exported network's input and outputs."""
+
+Numbers = NDArray[np.float32]
+Network = Callable[[Numbers], tuple[Numbers, Numbers]]
+"""A picture (1, 3, h, w) to logits (n, classes) and boxes (n, 4): centre x, y, width, height in
+[0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +69,16 @@ class Preparation:
 
 
 class PretrainedDetector:
-    """Implements `Detector` over torch, on the processor or on the GPU that the config names."""
+    """Implements `Detector` over torch or an exported file, where the config says."""
 
     def __init__(
         self,
-        network: torch.nn.Module,
+        network: Network,
         classes: tuple[str, ...],
         preparation: Preparation,
         threshold: float = THRESHOLD,
     ) -> None:
         """Args:
-        network: Answers a picture with `logits` (1, n, classes) and `pred_boxes` (1, n, 4): centre
-            x, y, width, height in [0, 1].
         classes: Names in the order of the logits.
         """
         self.classes = classes
@@ -87,41 +95,70 @@ class PretrainedDetector:
             EngineError: There is no GPU, and the config asks for one.
             MissingDependencyError: torch or transformers is not installed.
         """
-        torch = _torch()
-        device = "cpu" if "cpu" in config.providers[:1] else "cuda"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError(
-                f"reasoning.objects.providers: expected a GPU for {config.providers[0]!r}, torch "
-                "finds none here; use [cpu]"
-            )
-        if device == "cpu" and config.threads:
-            torch.set_num_threads(config.threads)
-        described = _json(folder, "config.json")
-        classes = classes_of(described, folder)
-        preparation = preparation_of(_json(folder, "preprocessor_config.json"), folder)
-        network = load_whole(
-            "AutoModelForObjectDetection", folder, "a detector", "everyday", dtype=torch.float32
-        ).to(device)
+        classes = classes_of(_json(folder, "config.json"), folder)
+        preparation = prepare_for(folder)
+        network = _exported(folder, config) if config.engine.folder else _in_torch(folder, config)
         threshold = THRESHOLD if config.threshold is None else config.threshold
         return cls(network, classes, preparation, threshold)
 
     def detect(self, image: Image) -> Detections:
         """See `Detector.detect`."""
-        torch = _torch()
         height, width = image.shape[:2]
-        pixels = torch.from_numpy(self._prepare(image))
-        try:
-            device = next(self._network.parameters()).device
-            with torch.inference_mode():
-                answer = self._network(pixel_values=pixels.to(device))
-            probabilities = answer.logits[0].float().sigmoid().cpu().numpy()
-            found = answer.pred_boxes[0].float().cpu().numpy()
-        except RuntimeError as error:
-            raise EngineError(f"the detector cannot run: {one_line(error)}") from error
+        logits, found = self._network(self._prepare(image))
+        probabilities = np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)
         limits = np.asarray([width, height, width, height], np.float32)
         boxes = np.clip(corners(found) * limits, 0.0, limits)
         named = probabilities[:, : len(self.classes)]
         return select(boxes, named, 0.5 * self.threshold, _NMS_IOU)
+
+
+def _in_torch(folder: Path, config: ObjectsConfig) -> Network:
+    torch = _torch()
+    device = "cpu" if "cpu" in config.providers[:1] else "cuda"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineError(
+            f"reasoning.objects.providers: expected a GPU for {config.providers[0]!r}, torch "
+            "finds none here; use [cpu]"
+        )
+    if device == "cpu" and config.threads:
+        torch.set_num_threads(config.threads)
+    network = load(folder).to(device)
+
+    def run(picture: Numbers) -> tuple[Numbers, Numbers]:
+        try:
+            with torch.inference_mode():
+                answer = network(pixel_values=torch.from_numpy(picture).to(device))
+            tensors = (answer.logits[0], answer.pred_boxes[0])
+            logits, boxes = (each.float().cpu().numpy() for each in tensors)
+        except RuntimeError as error:
+            raise EngineError(f"the detector cannot run: {one_line(error)}") from error
+        return logits, boxes
+
+    return run
+
+
+def _exported(folder: Path, config: ObjectsConfig) -> Network:
+    engine = open_whole("detector", weights_file(folder), config)
+
+    def run(picture: Numbers) -> tuple[Numbers, Numbers]:
+        found = engine.run({PICTURE: picture})
+        return found[LOGITS][0], found[BOXES][0]
+
+    return run
+
+
+def prepare_for(folder: Path) -> Preparation:
+    """How a folder wants its pictures.
+
+    Raises:
+        CheckpointError: It does not say, or asks for what we do not do.
+    """
+    return preparation_of(_json(folder, "preprocessor_config.json"), folder)
+
+
+def weights_file(folder: Path) -> Path:
+    """The file that holds a folder's weights."""
+    return folder / _FILES[-1]
 
 
 def check(folder: Path) -> None:
@@ -215,6 +252,19 @@ def _json(folder: Path, name: str) -> Mapping[str, Any]:
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: expected a mapping, got {type(values).__name__}")
     return values
+
+
+def load(folder: Path) -> torch.nn.Module:
+    """The network in float32 and eval mode; every weight of it comes from the file.
+
+    Raises:
+        CheckpointError: A file is missing or damaged.
+        MissingDependencyError: torch or transformers is not installed.
+    """
+    network: torch.nn.Module = load_whole(
+        "AutoModelForObjectDetection", folder, "a detector", "everyday", dtype=_torch().float32
+    )
+    return network
 
 
 def _torch() -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForObjectDetection, DFineConfig, HGNetV2Config
-from transformers.utils import logging
+from tiny_detectors import PREPARED, d_fine
+from transformers import AutoModelForObjectDetection
 
 from streamseg.config import ObjectsConfig
 from streamseg.errors import CheckpointError, EngineError
@@ -22,14 +22,6 @@ from streamseg.reasoning.detection.pretrained import (
     preparation_of,
 )
 from streamseg.types import Image
-
-NAMES = {0: "Person", 1: "dog", 2: "cup"}
-PREPARED = {
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "do_normalize": False,
-    "size": {"height": 128, "width": 96},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -42,48 +34,7 @@ def threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("d-fine")
-    backbone = HGNetV2Config(
-        stem_channels=[3, 8, 8],
-        stage_in_channels=[8, 16, 32, 64],
-        stage_mid_channels=[8, 8, 16, 16],
-        stage_out_channels=[16, 32, 64, 64],
-        stage_num_blocks=[1] * 4,
-        stage_numb_of_layers=[1] * 4,
-        embedding_size=8,
-        hidden_sizes=[16, 32, 64, 64],
-        depths=[1] * 4,
-        out_features=["stage3", "stage4"],
-    )
-    config = DFineConfig(
-        backbone_config=backbone,
-        encoder_hidden_dim=32,
-        encoder_in_channels=[64, 64],
-        feat_strides=[16, 32],
-        encoder_ffn_dim=32,
-        encoder_attention_heads=2,
-        encode_proj_layers=[1],
-        d_model=32,
-        num_queries=20,
-        decoder_in_channels=[32, 32],
-        decoder_ffn_dim=32,
-        num_feature_levels=2,
-        decoder_n_points=[2, 2],
-        decoder_layers=2,
-        decoder_attention_heads=2,
-        num_denoising=0,
-        hidden_expansion=0.5,
-        depth_mult=0.34,
-        max_num_bins=8,
-        lqe_hidden_dim=8,
-        id2label=NAMES,
-        label2id={name: k for k, name in NAMES.items()},
-    )
-    torch.manual_seed(0)
-    logging.disable_progress_bar()
-    AutoModelForObjectDetection.from_config(config).save_pretrained(path)
-    (path / "preprocessor_config.json").write_text(json.dumps(PREPARED))
-    return path
+    return d_fine(tmp_path_factory.mktemp("d-fine"))
 
 
 @pytest.fixture
