@@ -10,7 +10,7 @@ from streamseg.config.engines import (
     WholeNetworkSection,
 )
 from streamseg.config.files import available
-from streamseg.config.models import PicturesSection, RemoteConfig, VlmConfig
+from streamseg.config.models import ConceptConfig, PicturesSection, RemoteConfig, VlmConfig
 from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
@@ -41,6 +41,7 @@ from streamseg.config.schema import (
 __all__ = [
     "BufferConfig",
     "CatchupConfig",
+    "ConceptConfig",
     "Config",
     "DeepConfig",
     "DifficultyConfig",

@@ -13,6 +13,7 @@ from streamseg.config.bounds import (
     Count,
     CountOrNone,
     Device,
+    Few,
     Real,
     Seconds,
     Section,
@@ -120,4 +121,26 @@ class VlmConfig(PicturesSection):
     )
     most_thinking: Count = Field(
         512, description="Tokens of thinking, whatever the difficulty allows."
+    )
+
+
+class ConceptConfig(Section):
+    """A detector of things that are said in words: any noun, not a list of classes."""
+
+    model: Words = Field(
+        "IDEA-Research/grounding-dino-tiny",
+        description="A hub id, or the path of a folder: Grounding DINO, MM-Grounding-DINO, OWLv2 "
+        "or SAM 3.",
+    )
+    revision: Words = Field("", description="Of the hub's repository; empty: the newest.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Of the weights; auto: float16 on a GPU, float32 elsewhere."
+    )
+    threads: Threads = Field(0, description="Of torch, on a CPU; 0: as many as it takes.")
+    threshold: Annotated[Real, Field(ge=0.01, le=0.99)] | None = Field(
+        None, description="Score from which it counts as seeing; none: the family's."
+    )
+    most_concepts: Annotated[Few, Field(le=32)] = Field(
+        8, description="Nouns of a sentence that are looked for."
     )

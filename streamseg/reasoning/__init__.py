@@ -72,6 +72,10 @@ def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
             from streamseg.reasoning import detection
 
             detection.prepare(config.objects)
+        elif backend == "concept":
+            from streamseg.reasoning.models import concept
+
+            concept.prepare(config.concept)
         elif backend == "remote":
             from streamseg.reasoning.models import remote
 
@@ -99,6 +103,13 @@ def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
             from streamseg.reasoning.objects import ObjectsReasoner
 
             return ObjectsReasoner(detection.build(config.objects), config.max_targets)
+        case "concept":
+            from streamseg.reasoning.models import concept
+            from streamseg.reasoning.models.finders import open_finder
+
+            finder = open_finder(concept.prepare(config.concept), config.concept)
+            most = config.concept.most_concepts
+            return concept.ConceptReasoner(finder, config.max_targets, most)
         case "remote":
             from streamseg.reasoning.models.chat import ChatReasoner
             from streamseg.reasoning.models.remote import RemoteChat

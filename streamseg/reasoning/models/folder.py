@@ -55,7 +55,7 @@ def missing(folder: Path) -> str:
             return " or ".join(names)
     if (folder / "model.safetensors").is_file():
         return ""
-    shards = _json(folder / _INDEX).get("weight_map")
+    shards = read(folder / _INDEX).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         return f"weight_map in {_INDEX}"
     for shard in sorted({str(file) for file in shards.values()}):
@@ -71,7 +71,7 @@ def described(folder: Path) -> Mapping[str, Any]:
         CheckpointError: It is no mapping, or describes another kind of model.
     """
     path = folder / "config.json"
-    values = _json(path)
+    values = read(path)
     kind = values.get("model_type")
     if not isinstance(kind, str) or not isinstance(values.get("vision_config"), dict):
         raise CheckpointError(
@@ -81,7 +81,12 @@ def described(folder: Path) -> Mapping[str, Any]:
     return values
 
 
-def _json(path: Path) -> Mapping[str, Any]:
+def read(path: Path) -> Mapping[str, Any]:
+    """A mapping in a JSON file.
+
+    Raises:
+        CheckpointError: It is none.
+    """
     try:
         values = read_json(path)
     except (FileNotFoundError, JsonFileError) as error:
