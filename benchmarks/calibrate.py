@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,13 @@ def _settings(folder: Path) -> Any:
         return json.loads(file.readline())
 
 
+def _kept(path: Path | None) -> list[Sample]:
+    if path is None or not path.exists():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Sample(tuple(row["features"]), row["right"], row["group"]) for row in rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -124,12 +131,15 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--scenes", type=int, default=30, metavar="N")
     parser.add_argument("--config", default="classical", help="what runs the scenes")
+    parser.add_argument("--samples", type=Path, help="keep, or take up, the scenes' samples")
     parser.add_argument("--write", action="store_true", help="put the coefficients in place")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     clips = sorted(p for p in options.clips.iterdir() if p.suffix in VIDEO_SUFFIXES)
     groups = {str(folder): from_rows(folder) for folder in options.rows}
-    groups["scenes"] = from_scenes(clips, options.scenes, options.config)
+    groups["scenes"] = _kept(options.samples) or from_scenes(clips, options.scenes, options.config)
+    if options.samples is not None:
+        options.samples.write_text(json.dumps([asdict(each) for each in groups["scenes"]]))
     samples = [sample for group in groups.values() for sample in group]
     fitted = calibration.fit(samples)
     held_out = calibration.left_out(samples)

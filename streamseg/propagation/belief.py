@@ -11,8 +11,6 @@ import math
 
 from streamseg.types import Grounding, Target
 
-_COARSE = 0.35
-"""What a sentence of which no word is understood leaves of an answer's score."""
 _TIED = 0.75
 """What an answer that leads no other thing keeps of its score."""
 _RENEWED = 0.5
@@ -27,8 +25,7 @@ _LEAST_S = 0.1
 
 def words_fit(grounding: Grounding, target: Target) -> float:
     """In [0, 1]: how far one target of an answer can be what the sentence means."""
-    understood = _COARSE + (1.0 - _COARSE) * grounding.understood
-    return target.score * understood * (_TIED + (1.0 - _TIED) * target.lead)
+    return target.score * grounding.understood * (_TIED + (1.0 - _TIED) * target.lead)
 
 
 def renewed(old: float, new: float) -> float:

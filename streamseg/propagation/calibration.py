@@ -1,8 +1,8 @@
 """From a track's evidence to the chance that it is what was meant; the coefficients are a file's.
 
-Logistic regression on the witnesses' logarithms: Platt scaling (Platt 1999; Niculescu-Mizil and
-Caruana, ICML 2005, section 4) with three inputs in place of one score.
-`python -m streamseg.benchmarks.calibrate` fits them and writes the file.
+Logistic regression: Platt scaling (Platt 1999; Niculescu-Mizil and Caruana, ICML 2005, section 4)
+with three inputs in place of one score. `python -m streamseg.benchmarks.calibrate` fits them and
+writes the file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from importlib import resources
 from streamseg.types import Evidence
 
 FILE = "calibration.json"
-LEAST = 0.01
-"""A witness that says less is heard as saying so much: its logarithm has no end."""
+LEAST = 0.02
+"""A witness is heard as saying no less, and no more than 1 less this: odds have no end."""
 
 
 def features(evidence: Evidence) -> tuple[float, float, float]:
-    """The logarithms of words, cut and carried."""
-    return _log(evidence.words), _log(evidence.cut), _log(evidence.carried)
+    """The log odds of words and cut, which are opinions, and the logarithm of carried, which is a
+    share of what they said."""
+    carried = math.log(max(evidence.carried, LEAST))
+    return _log_odds(evidence.words), _log_odds(evidence.cut), carried
 
 
 def probability(evidence: Evidence) -> float:
@@ -31,8 +33,9 @@ def probability(evidence: Evidence) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-def _log(value: float) -> float:
-    return math.log(min(1.0, max(value, LEAST)))
+def _log_odds(value: float) -> float:
+    heard = min(1.0 - LEAST, max(value, LEAST))
+    return math.log(heard / (1.0 - heard))
 
 
 def _read() -> Mapping[str, float]:
