@@ -121,7 +121,7 @@ class Overlay:
             for track in result.masks.objects:
                 self._draw_tag(picture, track, scale)
             self._draw_header(result, time_s)
-            self._draw_notice(result, time_s)
+            self._draw_notices(result, time_s)
             self._draw_timeline()
         return self._canvas
 
@@ -236,21 +236,25 @@ class Overlay:
             self._shown_at_s = time_s
         return self._shown_latency
 
-    def _draw_notice(self, result: FrameResult, time_s: float) -> None:
+    def _draw_notices(self, result: FrameResult, time_s: float) -> None:
         """At the bottom left: what of the query is not understood, as long as it is in force, and
-        over it, for a moment, why the reasoner was asked."""
+        above it, for a moment, why the reasoner was asked."""
         if (asked := _asked(result)) is not None:
             self._notice = f"asked: {asked.value}"
             self._notice_until_s = time_s + _NOTICE_S
-        notice = result.doubt if time_s >= self._notice_until_s else self._notice
-        if not notice:
-            return
+        bottom = self._canvas.shape[0] - 2 * self._margin - 2 * self._strip_px
+        fresh = self._notice if time_s < self._notice_until_s else ""
+        for text in filter(None, (result.doubt, fresh)):
+            bottom = self._draw_notice(text, bottom)
+
+    def _draw_notice(self, text: str, bottom: int) -> int:
+        """One line that ends at `bottom`; returns where one above it may end."""
         room = self._canvas.shape[1] - 2 * self._margin - 2 * self._pad
-        words = self._text.fitted(notice, self._small_px, room)
-        x = self._margin
-        y = self._canvas.shape[0] - 2 * self._margin - 2 * self._strip_px - words.shape[0]
+        words = self._text.fitted(text, self._small_px, room)
+        x, y = self._margin, bottom - words.shape[0]
         shade(self._canvas, x, y - 1, x + words.shape[1] + 2 * self._pad, y + words.shape[0] + 1)
         blit(self._canvas, words, x + self._pad, y, WHITE)
+        return y - 2
 
     def _draw_timeline(self) -> None:
         x0 = self._margin
