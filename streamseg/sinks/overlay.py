@@ -254,7 +254,7 @@ class Overlay:
         x, y = self._margin, bottom - words.shape[0]
         shade(self._canvas, x, y - 1, x + words.shape[1] + 2 * self._pad, y + words.shape[0] + 1)
         blit(self._canvas, words, x + self._pad, y, WHITE)
-        return y - 2
+        return int(y) - 2
 
     def _draw_timeline(self) -> None:
         x0 = self._margin
