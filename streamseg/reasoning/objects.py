@@ -123,7 +123,7 @@ class ObjectView(View):
             sense = super().sense(phrase)
             return sense and replace(sense, known_to="")
         if found.grade is Grade.KIND_OF:
-            return WordSense(phrase.head, WordUse.COARSE, str(found))
+            return WordSense(phrase.head, WordUse.COARSE, str(found), seen=True)
         return WordSense(phrase.head, WordUse.UNDERSTOOD)
 
     def tells(self, phrase: Phrase) -> bool:

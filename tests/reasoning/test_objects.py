@@ -22,7 +22,7 @@ from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.objects import ObjectsReasoner
 from streamseg.reasoning.sightings import belief
 from streamseg.reasoning.words.nouns import COCO80
-from streamseg.types import COARSE_WORTH, Box, Frame, Grounding, GroundingMode, Image, WordUse
+from streamseg.types import KIND_WORTH, Box, Frame, Grounding, GroundingMode, Image, WordUse
 
 WHITE, BLACK, RED, BLUE, BROWN, GREEN = (
     (238, 238, 236), (25, 25, 27), (200, 35, 35), (40, 70, 200), (115, 70, 38), (45, 150, 60),
@@ -162,7 +162,7 @@ def test_words_are_told_as_far_as_classes_go() -> None:
 
 def test_a_kind_and_a_group_are_told_apart_from_the_class_itself() -> None:
     assert ask("the dog", *SCENE).understood == 1.0
-    assert ask("the puppy", *SCENE).understood == COARSE_WORTH
+    assert ask("the puppy", *SCENE).understood == KIND_WORTH
 
 
 @pytest.mark.parametrize("text", ["the spout", "the man's hair", "the lid of the cup"])

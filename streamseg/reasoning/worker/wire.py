@@ -108,6 +108,7 @@ class AnswerWord(Message):
     taken_as: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
     known_to: Annotated[str, Field(max_length=MAX_LABEL_CHARS)] = ""
     names: bool = False
+    seen: bool = False
 
 
 class AnswerSighting(Message):
@@ -266,7 +267,9 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
         answer.tokens,
         answer.seconds,
         tuple(
-            WordSense(word.text, WordUse(word.use), word.taken_as, word.known_to, word.names)
+            WordSense(
+                word.text, WordUse(word.use), word.taken_as, word.known_to, word.names, word.seen
+            )
             for word in answer.words
         ),
         answer.cannot_tell,
@@ -281,6 +284,7 @@ def _word_to_wire(word: WordSense) -> AnswerWord:
         taken_as=word.taken_as[:MAX_LABEL_CHARS],
         known_to=word.known_to[:MAX_LABEL_CHARS],
         names=word.names,
+        seen=word.seen,
     )
 
 
