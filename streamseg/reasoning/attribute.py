@@ -82,7 +82,8 @@ def colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
     """Names that the colours asked for may take; none as soon as one phrase asks for no colour."""
     names: set[str] = set()
     for phrase in phrases:
-        inner = (*(relation.other for relation in phrase.relations), *phrase.excluded)
+        others = (other for relation in phrase.relations for other in relation.others)
+        inner = (*others, *phrase.excluded)
         words = [
             word
             for item in phrase.attributes

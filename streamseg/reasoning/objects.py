@@ -195,5 +195,6 @@ def _asks_for_regions(phrase: Phrase, classes: Sequence[str]) -> bool:
     """Whether anything that a phrase names may be no thing that the detector knows."""
     if not phrase.head or meaning(phrase.head, classes) is None:
         return True
-    inner = (*(relation.other for relation in phrase.relations), *phrase.excluded)
+    others = (other for relation in phrase.relations for other in relation.others)
+    inner = (*others, *phrase.excluded)
     return any(_asks_for_regions(other, classes) for other in inner)

@@ -161,14 +161,17 @@ def _relation(
 ) -> Scores:
     """How every candidate stands to the relation's other side; zero for all when it has none, one
     when what the other is cannot be told."""
-    if not decides(relation.other, view):
-        reasons.append(f"{relation.kind}: what {relation.other.text!r} is cannot be told, ignored")
+    known = [other for other in relation.others if decides(other, view)]
+    untold = (other.text for other in relation.others if other not in known)
+    reasons.extend(f"{relation.kind}: what {text!r} is cannot be told, ignored" for text in untold)
+    if not known:
         return np.ones(len(view))
-    other = resolve(view, relation.other, limit)
-    reasons.append(f"{relation.kind}: the other is {_listed(other.chosen)}, {relation.other}")
-    if not other.chosen:
+    found = [resolve(view, other, limit).chosen for other in known]
+    for other, chosen in zip(known, found, strict=True):
+        reasons.append(f"{relation.kind}: the other is {_listed(chosen)}, {other}")
+    if not all(found):
         return np.full(len(view), 1.0 if relation.negated or relation.guessed else 0.0)
-    anchors = other.chosen
+    anchors = list(dict.fromkeys(_sides(found)))
     if relation.kind == "between" and len(anchors) >= 2:
         held = _between(view, anchors)
     else:
@@ -180,6 +183,15 @@ def _relation(
         held = _PERHAPS + (1.0 - _PERHAPS) * held
     held[anchors] = 0.0
     return np.asarray(held)
+
+
+def _sides(found: Sequence[Sequence[int]]) -> list[int]:
+    """Those that a relation is to: all of one phrase, or the best of each of two, another one
+    where both mean the same first."""
+    if len(found) == 1:
+        return list(found[0])
+    first = found[0][0]
+    return [first, next((k for k in found[1] if k != first), found[1][0])]
 
 
 def _stands(view: View, kind: str, anchor: int, scores: Scores) -> Scores:

@@ -14,8 +14,9 @@ import pytest
 from tiny_onnx import saying
 
 from streamseg import StreamSegmenter, reasoning
-from streamseg.config import ObjectsConfig, ReasoningConfig
+from streamseg.config import ObjectsConfig, ReasoningConfig, TracksConfig
 from streamseg.errors import CheckpointError, ConfigError, MissingDependencyError
+from streamseg.propagation.belief import words_fit
 from streamseg.reasoning import GroundingRequest, Witness
 from streamseg.reasoning.attribute import AttributeReasoner
 from streamseg.reasoning.detection import Detections
@@ -391,3 +392,46 @@ def test_boxes_and_scores_are_those_of_the_picture_and_a_thing_is_told_once() ->
 def test_only_who_sees_by_kind_is_a_witness() -> None:
     assert isinstance(ObjectsReasoner(Told([])), Witness)
     assert not isinstance(AttributeReasoner(), Witness)
+
+
+LEFT_CUP = Thing("cup", (20.0, 250.0, 60.0, 300.0), (BLUE,))
+MIDDLE_CUP = Thing("cup", (300.0, 250.0, 340.0, 300.0), (BLUE,))
+RIGHT_CUP = Thing("cup", (560.0, 250.0, 600.0, 300.0), (BLUE,))
+NEAR_CAT = Thing("cat", (120.0, 240.0, 220.0, 310.0), (BLACK,))
+FAR_DOG = Thing("dog", (420.0, 230.0, 520.0, 310.0), (BROWN,))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the cup between the cat and the dog", [1]),
+        ("the cup between the dog and the black cat", [1]),
+        ("the cup that is not between the cat and the dog", [0]),
+        ("the cup between the cat and the horse", []),
+        ("the cup between the cat and the widget", [0]),
+    ],
+)
+def test_between_resolves_both_sides(text: str, expected: list[int]) -> None:
+    """Where one side cannot be told the other decides, by nearness; where one is known and not
+    seen, nothing is between."""
+    things = (LEFT_CUP, MIDDLE_CUP, RIGHT_CUP, NEAR_CAT, FAR_DOG)
+    found = meant(ask(text, *things), *things)
+    assert found == expected or (text.startswith("the cup that is not") and found in ([0], [2]))
+
+
+@pytest.mark.parametrize(
+    "text", ["the blue bottle caps", "the blue cap of the bottle", "the bottle's blue cap"]
+)
+def test_an_unknown_part_is_answered_with_doubt_though_what_it_is_of_is_known(text: str) -> None:
+    bottle = Thing("bottle", (300.0, 120.0, 350.0, 300.0), (WHITE, WHITE, WHITE))
+    cap = Thing("", (305.0, 90.0, 345.0, 119.0), (BLUE,))
+    grounding = ask(text, bottle, cap)
+    assert grounding.understood <= 0.5
+    least = TracksConfig().least_words
+    assert all(words_fit(grounding, target) < least for target in grounding.targets)
+
+
+@pytest.mark.parametrize("text", ["the caps", "the cap of the bottle", "the bottle's caps"])
+def test_an_unknown_part_without_an_attribute_is_cannot_tell(text: str) -> None:
+    bottle = Thing("bottle", (300.0, 120.0, 350.0, 300.0), (WHITE, WHITE, WHITE))
+    assert ask(text, bottle).cannot_tell

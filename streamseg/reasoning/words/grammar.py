@@ -73,10 +73,17 @@ class Relation:
     negated: bool = False
     guessed: bool = False
     """Told by a verb that is not understood: "the man holding the umbrella" is near it, perhaps."""
+    second: Phrase | None = None
+    """The other side of "between the cup and the plate"."""
+
+    @property
+    def others(self) -> tuple[Phrase, ...]:
+        """All that it stands to."""
+        return (self.other,) if self.second is None else (self.other, self.second)
 
     def __str__(self) -> str:
         words = "perhaps " if self.guessed else "not " if self.negated else ""
-        return f"{words}{self.kind} ({self.other})"
+        return f"{words}{self.kind} ({' and '.join(map(str, self.others))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,8 +432,22 @@ class _Parser:
         elif inner.blank:
             draft.ignored.extend((kind, *inner.ignored))
         else:
-            draft.relations.append(Relation(kind, inner.finish(), negated, guessed))
+            other, second = inner.finish(), self._second(draft, kind, inner, depth)
+            draft.relations.append(Relation(kind, other, negated, guessed, second))
         draft.named = draft.closed = True
+
+    def _second(self, draft: _Draft, kind: str, first: _Draft, depth: int) -> Phrase | None:
+        """ "between the cup and the plate" has two sides, "between the two cups" both in one."""
+        token = self._peek()
+        several = first.count is not None and first.count > 1
+        if kind != "between" or several or token is None or token.kind is not Kind.AND:
+            return None
+        if self._peek(1) is None:
+            return None
+        self._at += 1
+        inner = self._phrase(depth + 1)
+        draft.words.extend((token.text, *inner.words))
+        return None if inner.blank else inner.finish()
 
     @staticmethod
     def _place_in_picture(draft: _Draft, kind: str, inner: _Draft, negated: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from streamseg.reasoning.words.grammar import Phrase
 from streamseg.types import WordSense, WordUse
 
+_KNOWN = (WordUse.UNDERSTOOD, WordUse.COARSE, WordUse.UNKNOWN)
 Knows = Callable[[Phrase], WordSense | None]
 """What is known of a phrase's noun; None where it has none ("the red thing")."""
 
@@ -45,7 +46,7 @@ def decides(phrase: Phrase, who: Understanding) -> bool:
         return True
     # Of what a part is does not say which part is meant.
     told = (each for each in phrase.relations if not each.guessed and each.kind != "part")
-    if any(decides(relation.other, who) for relation in told):
+    if any(decides(other, who) for relation in told for other in relation.others):
         return True
     # "everything", "the things": all there is.
     return not phrase.head and not phrase.ignored and not phrase.relations
@@ -55,6 +56,7 @@ def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
     for attribute in phrase.attributes:
         yield WordSense(" or ".join(attribute.values), WordUse.UNDERSTOOD)
     sense = knows(phrase)
+    head = WordUse.UNDERSTOOD if sense is None else sense.use
     if sense is not None:
         yield replace(sense, names=True)
     for superlative in phrase.superlatives:
@@ -66,6 +68,15 @@ def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
     for relation in phrase.relations:
         if not relation.guessed:
             yield WordSense(relation.kind, WordUse.UNDERSTOOD)
-        yield from _senses(relation.other, knows)
+        for side in relation.others:
+            yield from _beside(side, knows, head)
     for other in phrase.excluded:
-        yield from _senses(other, knows)
+        yield from _beside(other, knows, head)
+
+
+def _beside(phrase: Phrase, knows: Knows, head: WordUse) -> Iterator[WordSense]:
+    """Of what a thing stands to: its nouns count among those that say what the thing is only where
+    they are known less. "The blue cap of the bottle" is no better understood for the bottle."""
+    for sense in _senses(phrase, knows):
+        less = _KNOWN.index(sense.use) > _KNOWN.index(head)
+        yield replace(sense, names=sense.names and less)

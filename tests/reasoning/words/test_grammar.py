@@ -219,3 +219,28 @@ def test_any_text_has_a_reading(text: str) -> None:
     for phrase in phrases:
         assert phrase.count == ALL or 1 <= phrase.count <= 99
         assert isinstance(str(phrase), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "sides"),
+    [
+        ("the cup between the dog and the cat", ["dog", "cat"]),
+        ("the cup between the dog and cat", ["dog", "cat"]),
+        ("the cup in between a red box and the blue widget", ["box", "widget"]),
+        ("the cup between the two dogs", ["dogs"]),
+        ("the cup between the dog and", ["dog"]),
+    ],
+)
+def test_between_has_two_sides(text: str, sides: list[str]) -> None:
+    (relation,) = only(text).relations
+    assert relation.kind == "between"
+    assert [other.head for other in relation.others] == sides
+
+
+def test_what_follows_both_sides_is_another_phrase() -> None:
+    first, second = parse("the cup between the dog and the cat and the red ball")
+    assert [other.head for other in first.relations[0].others] == ["dog", "cat"]
+    assert second.head == "ball"
+    near, other = parse("the cup next to the dog and the cat")
+    assert [each.head for each in near.relations[0].others] == ["dog"]
+    assert other.head == "cat"
