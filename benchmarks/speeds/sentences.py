@@ -7,18 +7,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from streamseg import reasoning, segmentation, synthetic
+from streamseg.benchmarks import clips
 from streamseg.benchmarks.speeds.roundabout import said_roundabout
 from streamseg.config import Config
 from streamseg.evaluation import metrics
-from streamseg.keyframes.difficulty import DifficultyEstimator
+from streamseg.keyframes.difficulty import DifficultyEstimator, with_doubt
 from streamseg.keyframes.scene import SceneChange
 from streamseg.reasoning import GroundingRequest
 from streamseg.synthetic import Expression, Scene
-from streamseg.types import Difficulty, Frame, Grounding, Mask, MaskSet, Speed
+from streamseg.types import Difficulty, Frame, Grounding, Mask, MaskSet, Speed, Target
 
 FRAMES = 7
 """Frames seen before the question, as the loop's warm-up has it."""
@@ -33,6 +37,7 @@ class Told:
         difficulty: Before the answer.
         roundabout: It takes knowledge of the world.
         failure: In [0, 1]: 1 less J&F of what was cut out; of an absent thing 1 for any mask.
+        best: The same of what is cut out of the true boxes, as a perfect reasoner gives them.
     """
 
     level: str
@@ -42,6 +47,12 @@ class Told:
     difficulty: Difficulty
     grounding: Grounding
     failure: float
+    best: float
+
+    @property
+    def considered(self) -> float:
+        """D once the fast reasoner has answered."""
+        return with_doubt(self.difficulty.value, self.grounding)
 
 
 def ask_all(
@@ -77,8 +88,10 @@ class _Asker:
         rated = _rate(expression.text, frames)
         grounding = self._reasoner.ground(GroundingRequest(expression.text, frames[-1], frames))
         truth = np.isin(drawn[-1][1], expression.object_ids)
-        failure = self._failure(frames[-1], grounding, truth)
-        return Told(scene.name, seed, roundabout, expression, rated, grounding, failure)
+        boxes = clips.boxes(scene, FRAMES - 1)
+        true = Grounding(tuple(Target(boxes[k]) for k in expression.object_ids if k in boxes))
+        failure, best = (self._failure(frames[-1], each, truth) for each in (grounding, true))
+        return Told(scene.name, seed, roundabout, expression, rated, grounding, failure, best)
 
     def _failure(self, frame: Frame, grounding: Grounding, truth: Mask) -> float:
         if not truth.any():
@@ -96,3 +109,37 @@ def _rate(text: str, frames: Sequence[Frame]) -> Difficulty:
     for frame in frames:
         rated = estimator.update(frame, nothing, change(frame).motion, frame.pts_ns)
     return rated
+
+
+def figures(told: Sequence[Told]) -> dict[str, float]:
+    """How well D tells what will fail, and what the fast reasoner alone costs where D is low.
+
+    `rank_before` and `rank` are Spearman's coefficients of D, before and after the answer, with the
+    failure; `rank_wrong` of the latter with being wrong (a failure above a half), and
+    `rank_wrong_most` what a perfect order of the sentences would have there, for ties are many.
+    """
+    failure = np.asarray([each.failure for each in told])
+    best = np.asarray([each.best for each in told])
+    before = np.asarray([each.difficulty.value for each in told])
+    after = np.asarray([each.considered for each in told])
+    wrong = failure > 0.5
+    easy = np.argsort(after, kind="stable")[: len(told) // 3]
+    return {
+        "sentences": len(told),
+        "roundabout": float(np.mean([each.roundabout for each in told])),
+        "wrong": float(wrong.mean()),
+        "rank_before": _rank(before, failure),
+        "rank": _rank(after, failure),
+        "rank_wrong": _rank(after, wrong),
+        "rank_wrong_most": _rank(failure, wrong),
+        "easy_third_fast": float(1.0 - failure[easy].mean()),
+        "easy_third_deep": float(1.0 - best[easy].mean()),
+        "all_fast": float(1.0 - failure.mean()),
+        "all_deep": float(1.0 - best.mean()),
+    }
+
+
+def _rank(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Spearman's coefficient, ties at their mean rank."""
+    ranks = rankdata(one), rankdata(other)
+    return float(np.corrcoef(*ranks)[0, 1])

@@ -30,14 +30,19 @@ class Resolution:
         chosen: Candidate numbers, best first.
         scores: (N,) how well each candidate answers to the whole phrase.
         reasons: What was done, a line each.
+        compared: Where a comparison chose among those that answer, how far the next one stays
+            behind in it, in [0, 1]; None where none did.
     """
 
     chosen: list[int]
     scores: Scores
     reasons: list[str] = field(default_factory=list)
+    compared: float | None = None
 
     def lead(self, k: int) -> float:
         """In [0, 1]: how far the best candidate not chosen stays behind this one."""
+        if self.compared is not None:  # "the largest ball": the other balls are balls as well
+            return self.compared
         rest = np.delete(self.scores, self.chosen)
         best = float(rest.max(initial=0.0))
         return max(0.0, 1.0 - best / max(float(self.scores[k]), 1e-6))
@@ -60,8 +65,8 @@ def resolve(view: View, phrase: Phrase, limit: int) -> Resolution:
     order = np.argsort(-scores * np.sqrt(view.prominence), kind="stable")
     able = [k for k in order.tolist() if scores[k] >= ACCEPT]
     reasons.append(f"{len(able)} answer to it: {_listed(able)}" if able else "none answers to it")
-    chosen = _choose(view, phrase, scores, able, limit, reasons)
-    return Resolution(chosen, scores, reasons)
+    chosen, compared = _choose(view, phrase, scores, able, limit, reasons)
+    return Resolution(chosen, scores, reasons, compared)
 
 
 def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
@@ -114,7 +119,9 @@ def _comparisons(phrase: Phrase) -> tuple[Superlative, ...]:
 
 def _choose(
     view: View, phrase: Phrase, scores: Scores, able: list[int], limit: int, reasons: list[str]
-) -> list[int]:
+) -> tuple[list[int], float | None]:
+    """Those meant, and how far the next one stays behind where they were compared."""
+    compared: float | None = None
     count = limit if phrase.count == ALL else min(phrase.count, limit)
     chosen = able
     if chosen and (orders := _comparisons(phrase)):
@@ -124,14 +131,38 @@ def _choose(
         for order in orders:
             chosen = sorted(chosen, key=_along(view, order.axis))[order.rank - 1 :]
             reasons.append(f"{order}: order {_listed(chosen)}")
+            if 0 < count < len(chosen):
+                values = _values(view, order.axis)
+                compared = _apart(order.axis, values(chosen[count - 1]), values(chosen[count]))
     if phrase.count == ALL:
         chosen = [k for k in chosen if scores[k] >= 0.5 * float(scores[able].max())]
-    return chosen[:count]
+    return chosen[:count], compared
+
+
+_CLEAR = {"x": 0.08, "y": 0.08, "near": 0.08, "centre": 0.08, "light": 10.0}
+"""Differences along an axis that nobody would call a tie: in widths, or in lightness ..."""
+_CLEAR_RATIO = 0.3
+"""... and by how much smaller one must be than another in all that is told in ratios."""
+
+
+def _apart(axis: str, one: float, other: float) -> float:
+    """How clearly two values along an axis differ, in [0, 1]; 0 for a tie."""
+    name = axis[1:]
+    if name in _CLEAR:
+        return min(1.0, abs(one - other) / _CLEAR[name])
+    less, more = sorted((abs(one), abs(other)))
+    return min(1.0, (1.0 - less / max(more, 1e-9)) / _CLEAR_RATIO)
 
 
 def _along(view: View, axis: str) -> Callable[[int], float]:
     """A sort key: the first along the axis comes first."""
     sign = -1.0 if axis[0] == "+" else 1.0
+    value = _values(view, axis)
+    return lambda k: sign * float(value(k))
+
+
+def _values(view: View, axis: str) -> Callable[[int], float]:
+    """What candidates are compared by along an axis, such as "+size"."""
     width = view.picture.shape[1]
     values: dict[str, Callable[[int], float]] = {
         "size": lambda k: view.areas[k],
@@ -147,8 +178,7 @@ def _along(view: View, axis: str) -> Callable[[int], float]:
         "round": lambda k: view.shapes[k].ellipse / view.shapes[k].elongation,
         "late": lambda k: view.speeds[k],
     }
-    value = values[axis[1:]]
-    return lambda k: sign * float(value(k))
+    return values[axis[1:]]
 
 
 def _middle(view: View) -> NDArray[np.float64]:

@@ -14,7 +14,18 @@ from streamseg.keyframes import difficulty as rate
 from streamseg.keyframes.appearance import ObjectLook, SceneLook
 from streamseg.keyframes.difficulty import DifficultyEstimator, mode, token_budget
 from streamseg.keyframes.words import read
-from streamseg.types import Difficulty, GroundingMode, Image, MaskSet, TrackState, TrackView
+from streamseg.types import (
+    Difficulty,
+    Grounding,
+    GroundingMode,
+    Image,
+    MaskSet,
+    Target,
+    TrackState,
+    TrackView,
+    WordSense,
+    WordUse,
+)
 
 CONFIG = Config().difficulty
 SECOND_NS = 1_000_000_000
@@ -153,3 +164,22 @@ def test_it_stays_within_bounds_and_decides_alike(
         result = one.update(picture, masks(state), motion, now_ns)
         assert result == other.update(picture, masks(state), motion, now_ns)
         assert 1 <= result.value <= 10
+
+
+BOX = (0.0, 0.0, 9.0, 9.0)
+KNOWN, UNKNOWN = WordSense("red", WordUse.UNDERSTOOD), WordSense("gizmo", WordUse.UNKNOWN)
+
+
+@given(st.floats(1, 10), share, share)
+def test_a_doubtful_answer_makes_it_harder(difficulty: float, one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    sure = Grounding((Target(BOX, lead=less),), words=(KNOWN,))
+    assert rate.with_doubt(difficulty, sure) == difficulty  # a tie is for the table to judge
+    far, near = (
+        rate.with_doubt(difficulty, Grounding((Target(BOX, lead=lead),), words=(KNOWN, UNKNOWN)))
+        for lead in (more, less)
+    )
+    assert difficulty <= far <= near <= 10
+    lost = Grounding((), words=(KNOWN, UNKNOWN), cannot_tell=True)
+    nothing = Grounding((), words=(KNOWN, UNKNOWN))
+    assert difficulty <= rate.with_doubt(difficulty, nothing) <= rate.with_doubt(difficulty, lost)
