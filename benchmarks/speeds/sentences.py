@@ -116,7 +116,7 @@ def figures(told: Sequence[Told]) -> dict[str, float]:
 
     `rank_before` and `rank` are Spearman's coefficients of D, before and after the answer, with the
     failure; `rank_wrong` of the latter with being wrong (a failure above a half), and
-    `rank_wrong_most` what a perfect order of the sentences would have there, for ties are many.
+    `rank_wrong_most` what the failure itself has there: being wrong is all ties.
     """
     failure = np.asarray([each.failure for each in told])
     best = np.asarray([each.best for each in told])
