@@ -37,12 +37,14 @@ class Prompt:
         parts: Texts and pictures in the order in which they are to be read.
         thinks: Whether a think block is asked for before the answer.
         budget: Tokens that the thinking may take.
+        objects: The answer is a list of objects, which a schema may hold it to.
     """
 
     system: str
     parts: tuple[str | Shown, ...]
     thinks: bool
     budget: int = 0
+    objects: bool = False
 
     @property
     def pictures(self) -> list[Shown]:
@@ -107,7 +109,7 @@ def grounding(
         'the middle of its visible part, "negative_point_2d" is [x, y] close beside it and not on '
         f'it, "label" is two or three words. Count {counted}.\n{form(listed, thinks, budget)}'
     )
-    return Prompt(_SYSTEM, tuple(parts), thinks, budget if thinks else 0)
+    return Prompt(_SYSTEM, tuple(parts), thinks, budget if thinks else 0, objects=True)
 
 
 def segment(query: str, frames: Sequence[Frame], start_s: float, end_s: float) -> Prompt:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamseg.config import PicturesSection
@@ -16,10 +16,12 @@ from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.language import answer, prompt
 from streamseg.reasoning.language.coordinates import Family, Scale, scale_of
 from streamseg.reasoning.language.prompt import Prompt, Shown
-from streamseg.types import Frame, Grounding, GroundingMode
+from streamseg.types import Difficulty, Frame, Grounding, GroundingMode
 
 _SPARE = 0.9
 """Of the deadline, after which nothing is begun: past the whole of it the process is ended."""
+
+_LABEL = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class ChatReasoner:
         except ReasoningError as error:
             told = f" ({'; '.join(wrote.notes)})" if wrote.notes else ""
             raise ReasoningError(f"the model's answer: {error}{told}") from None
+        targets = tuple(
+            target if target.label else replace(target, label=_short(request.text))
+            for target in targets
+        )
         notes = [*wrote.notes, *(["the list was cut off"] if read.cut else [])]
         reasoning = "\n".join(filter(None, (read.thinking, *(f"({note})" for note in notes))))
         return Grounding(
@@ -104,6 +110,44 @@ class ChatReasoner:
             time.monotonic() - started,
             cannot_tell=read.cannot_tell,
         )
+
+    def interval(
+        self, query: str, frames: Sequence[Frame], start_s: float, end_s: float
+    ) -> tuple[float, float]:
+        """Ask which part of a video a sentence speaks of (VideoSeg-R1, section 3.2, level one).
+
+        Args:
+            frames: A sample of it, in time order.
+            start_s, end_s: Times between which it is asked about.
+
+        Returns:
+            Start and end in seconds, within these.
+
+        Raises:
+            ReasoningError: No answer, or none that can be read.
+        """
+        wrote = self._ask(prompt.segment(query, frames, start_s, end_s))
+        start, end = answer.parse_interval(wrote.text, end_s - start_s)
+        return start_s + start, start_s + end
+
+    def position(self, query: str, frames: Sequence[Frame]) -> float:
+        """Ask at which moment of a part, in [0, 1], the object is seen best (level two).
+
+        Raises:
+            ReasoningError: No answer, or none that can be read.
+        """
+        return answer.parse_fraction(self._ask(prompt.position(query, frames)).text)
+
+    def difficulty(self, query: str, frames: Sequence[Frame]) -> Difficulty:
+        """Ask for the five dimensions of a task's difficulty (section 3.4).
+
+        Raises:
+            ReasoningError: No answer, or none that can be read.
+        """
+        return answer.parse_difficulty(self._ask(prompt.difficulty(query, frames)).text)
+
+    def _ask(self, asked: Prompt) -> Completion:
+        return self.chat.complete(asked, time.monotonic() + _SPARE * self._deadline_s)
 
 
 def scale_for(chat: Chat, frame: Frame) -> Scale:
@@ -133,3 +177,9 @@ def _spread(frames: Sequence[Frame], most: int) -> Sequence[Frame]:
     if most <= 1:
         return frames[:most]
     return [frames[round(at * (len(frames) - 1) / (most - 1))] for at in range(most)]
+
+
+def _short(query: str) -> str:
+    """A sentence as a label."""
+    line = " ".join(query.split())
+    return line if len(line) <= _LABEL else f"{line[: _LABEL - 1]}…"

@@ -88,11 +88,12 @@ class RemoteChat:
         """See `Chat.complete`. Thinking that was cut off for its length is followed by one more
         turn that asks for the answer alone."""
         messages = self._messages(asked)
-        text, tokens, cut = self._ask(messages, asked.budget, until)
-        if not (cut and asked.thinks and "<answer>" not in text) or self.as_json:
+        held = asked.objects and self.as_json
+        text, tokens, cut = self._ask(messages, asked.budget, until, held)
+        if not (cut and asked.thinks and "<answer>" not in text) or held:
             return Completion(text, tokens)
         turns = [{"role": "assistant", "content": text}, {"role": "user", "content": _NOW}]
-        answered, more, _ = self._ask([*messages, *turns], 0, until)
+        answered, more, _ = self._ask([*messages, *turns], 0, until, held)
         if not answered.lstrip().lower().startswith(("<think>", "<answer>")):
             answered = f"<answer>{answered}"
         return Completion(
@@ -100,9 +101,10 @@ class RemoteChat:
         )
 
     def _ask(
-        self, messages: list[dict[str, Any]], budget: int, until: float
+        self, messages: list[dict[str, Any]], budget: int, until: float, held: bool
     ) -> tuple[str, int, bool]:
-        """One turn: what the model wrote, its tokens, and whether it was cut off."""
+        """One turn, `held` to the schema or not: what the model wrote, its tokens, and whether it
+        was cut off."""
         config = self._config
         body: dict[str, Any] = {
             "model": config.model,
@@ -111,7 +113,7 @@ class RemoteChat:
         }
         if config.temperature is not None:
             body["temperature"] = config.temperature
-        if config.json_schema:
+        if held:
             form = {"name": "grounding", "strict": True, "schema": schema.whole(self._most)}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         return self._read(self._post(json.dumps(body).encode(), until))

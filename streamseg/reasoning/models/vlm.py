@@ -144,7 +144,7 @@ class VlmChat:
 
         inputs, begun = self._composer.compose(asked)
         steering = self._steering(asked, until)
-        guide = Guide(steering, self._grammar)
+        guide = Guide(steering, self._grammar if asked.objects else None)
         try:
             weight = next(self._network.parameters())
             moved = {
@@ -180,7 +180,7 @@ class VlmChat:
             self._ends,
             asked.thinks,
             limits,
-            tagged=self._grammar is not None,
+            tagged=self._grammar is not None and asked.objects,
         )
 
     def _encode(self, text: str) -> list[int]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image as Pillow
+from safetensors.torch import save_file
 
 from streamseg import config as configs
 from streamseg import reasoning
@@ -115,6 +116,24 @@ def test_sam_3_is_called_as_transformers_calls_it(opened: Opened) -> None:
             assert (scores[rows, 1 - at] == 0).all()
             expected = answer.pred_boxes[0].numpy() * (120, 90, 120, 90)
             np.testing.assert_allclose(boxes[rows], expected, atol=1e-3)
+
+
+def test_sam_3_comes_out_of_the_public_folder_which_holds_its_video_network(
+    opened: Opened, tmp_path: Path
+) -> None:
+    """facebook/sam3 is a `sam3_video`: our part of it stands under detector_model."""
+    folder, finder = opened["sam3"]
+    for name in ("tokenizer.json", "tokenizer_config.json", "processor_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    configs_of: Any = transformers.Sam3VideoConfig
+    whole = configs_of(detector_config=finder.network.config.to_dict())
+    (tmp_path / "config.json").write_text(json.dumps(whole.to_dict(), default=str), "utf-8")
+    state = {f"detector_model.{key}": value for key, value in finder.network.state_dict().items()}
+    state["tracker_model.something"] = torch.zeros(2)
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    config = ConceptConfig(model=str(tmp_path), device="cpu", threads=1, threshold=0.02)
+    found = open_finder(concept.prepare(config), config).find(IMAGE, CONCEPTS)
+    np.testing.assert_array_equal(found.scores, finder.find(IMAGE, CONCEPTS).scores)
 
 
 def test_sam_3_is_shown_pictures_as_they_are_for_it(opened: Opened) -> None:

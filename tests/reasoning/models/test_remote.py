@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,6 +23,7 @@ from chat_server import (
     hangs_up,
     says,
 )
+from command_line import caller
 
 from streamseg import config as configs
 from streamseg import reasoning
@@ -313,3 +315,47 @@ def test_a_config_names_an_endpoint() -> None:
         whole = configs.parse({"reasoning": {**chosen, "remote": remote}}).reasoning
         reasoning.prepare(whole)
         assert len(reasoning.build(whole, Speed.DEEP).ground(request()).targets) == 1
+
+
+def test_the_papers_other_questions() -> None:
+    frames = [frame(k) for k in (10, 20, 30)]
+    rated = '{"scene_complexity": 3, "segmentation_challenge": 5, "temporal_ambiguity": 2, '
+    rated += '"motion_complexity": 4, "linguistic_ambiguity": 1}'
+    answers = ("<answer>[1.0, 2.5]</answer>", "<answer>40 %</answer>", rated, "I do not know.")
+    with ChatServer(*map(says, answers)) as server:
+        asked = reasoner(server, json_schema=True)
+        assert asked.interval("the mug", frames, 7.0, 12.0) == (8.0, 9.5)
+        assert asked.position("the mug", frames) == 0.4
+        assert asked.difficulty("the mug", frames).value == 3.0
+        with pytest.raises(ReasoningError, match="expected a number from 0 to 1"):
+            asked.position("the mug", frames)
+    assert all("response_format" not in body for body in server.bodies)
+    pictures = [part for part in server.bodies[0]["messages"][1]["content"] if "image_url" in part]
+    assert len(pictures) == 3
+
+
+def test_objects_without_a_label_bear_the_sentence() -> None:
+    listed = LIST.replace(', "label": "a mug"', "")
+    with ChatServer(says(f"<answer>{listed}</answer>")) as server:
+        (target,) = reasoner(server).ground(request()).targets
+    assert target.label == "The blue mug."
+
+
+def test_a_whole_run_over_an_endpoint_shows_its_key_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(fails(401, f"bad key {KEY}".encode()), says(MUG)) as server:
+        settings = [
+            "reasoning.backend=remote",
+            f"reasoning.remote.url={server.url}",
+            "reasoning.remote.model=qwen3-vl",
+            "reasoning.remote.key_env=VISION_KEY",
+        ]
+        words = ["run", "--source", "synthetic:easy?seed=1", "--query", "the mug"]
+        words += ["--max-frames", "30", "--output", str(tmp_path)]
+        code, out, err = caller(capsys)(*words, *(f"--set={each}" for each in settings))
+    assert code == 0, err
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    written = "".join(path.read_text("utf-8", "replace") for path in tmp_path.glob("*.json*"))
+    assert "a mug" in written
+    assert KEY not in out + err + written
