@@ -72,6 +72,54 @@ def write(folder: Path, kind: str, seed: int = 0) -> Path:
     return folder
 
 
+def write_llava(folder: Path) -> Path:
+    """A LLaVA, which goes through its own processor as any model of another family does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = tokenizer()
+    made.add_special_tokens(["<image>"])
+    made.save(str(folder / "tokenizer.json"))
+    words = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|endoftext|>",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(words), "utf-8")
+    processors: Any = transformers.LlavaProcessor
+    pictures = transformers.CLIPImageProcessorPil(
+        size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}
+    )
+    processors(
+        image_processor=pictures,
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>"),
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    configs: Any = transformers.LlavaConfig
+    text = {
+        "model_type": "qwen2", "vocab_size": 272, "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "bos_token_id": None, "eos_token_id": made.token_to_id("<|im_end|>"),
+        "pad_token_id": made.token_to_id("<|endoftext|>"),
+    }  # fmt: skip
+    vision = {
+        "model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 32,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
+    }  # fmt: skip
+    auto: Any = transformers.AutoModelForImageTextToText
+    auto.from_config(
+        configs(
+            text_config=text,
+            vision_config=vision,
+            image_token_index=made.token_to_id("<image>"),
+            vision_feature_layer=-1,
+        )
+    ).save_pretrained(folder)
+    return folder
+
+
 def _config(kind: str, made: Tokenizer) -> Any:
     vision: dict[str, Any]
     special: dict[str, Any] = {

@@ -20,7 +20,7 @@ from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from streamseg import config as configs
 from streamseg import reasoning
 from streamseg.config import VlmConfig
-from streamseg.errors import CheckpointError, ReasoningError
+from streamseg.errors import CheckpointError, ConfigError, ReasoningError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.language import prompt
 from streamseg.reasoning.language.prompt import Prompt
@@ -271,6 +271,19 @@ def test_the_whole_way_from_a_config(taught: dict[str, Taught], tmp_path: Path) 
         GroundingRequest("The mug.", FRAMES[1], tuple(FRAMES), (), token_budget=40)
     )
     assert found.targets[0].box == pytest.approx(BOXES["qwen3_vl"])
+
+
+def test_any_other_model_goes_through_its_own_processor(tmp_path: Path) -> None:
+    folder = vlm_layouts.write_llava(tmp_path)
+    with pytest.raises(ConfigError, match="set convention"):
+        VlmChat.open(settings(folder))
+    chat = VlmChat.open(settings(folder, convention="thousand", grammar=True), most=1)
+    inputs, begun = chat._composer.compose(question(chat))
+    assert begun == "<think>"
+    assert inputs["pixel_values"].shape == (2, 3, 56, 56)
+    assert int((inputs["input_ids"] == chat._encode("<image>")[0]).sum()) == 2 * 16
+    wrote = chat.complete(question(chat, budget=5), until=1e9)
+    assert "\n</think>\n<answer>" in wrote.text
 
 
 def test_weights_that_do_not_fit_are_told_of(tmp_path: Path) -> None:
