@@ -211,7 +211,7 @@ def test_tries_are_counted() -> None:
 
 def test_an_endpoint_that_hangs_costs_the_deadline_at_most() -> None:
     started = time.monotonic()
-    assert "no answer within" in refused(hangs, deadline_s=0.7)
+    assert "no answer within" in refused(hangs, deadline_s=2.0)
     assert time.monotonic() - started < 8.0
 
 
@@ -224,7 +224,7 @@ def test_an_endpoint_that_hangs_once_is_tried_again_in_time() -> None:
 
 def test_an_answer_in_drops_ends_with_the_deadline() -> None:
     started = time.monotonic()
-    assert "not whole when the time was over" in refused(drips, deadline_s=0.6)
+    assert "not whole when the time was over" in refused(drips, deadline_s=2.0)
     assert time.monotonic() - started < 8.0
 
 
