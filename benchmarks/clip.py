@@ -1,6 +1,9 @@
 """A real clip held against true masks on some of its frames.
 
     python -m streamseg.benchmarks.clip --source coffee.mp4 --query "the blue mug" --truth mug.npz
+    python -m streamseg.benchmarks.clip … --whole --target-frame 143
+
+As a stream, or with `--whole` as `streamseg segment` takes it, every true frame compared.
 
 The truth is an .npz with `index` (N,), `shape` (N, H, W) or (H, W), and `bits`, (N, …) uint8: each
 frame's mask flattened and packed by `np.packbits`.
@@ -14,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from streamseg import StreamSegmenter
+from streamseg import StreamSegmenter, VideoSegmenter
 from streamseg.benchmarks import machine
 from streamseg.types import Mask
 
@@ -34,12 +37,21 @@ def main() -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--query", required=True)
     parser.add_argument("--truth", type=Path, required=True)
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--target-frame", type=int)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     truth = read_truth(options.truth)
-    segmenter = StreamSegmenter.from_config(options.config)
-    first, ids, overlaps = None, set[int](), []
-    for result in segmenter.run(options.source, options.query):
+    segmenter: StreamSegmenter | VideoSegmenter
+    if options.whole:
+        segmenter = VideoSegmenter.from_config(options.config)
+        chosen = options.target_frame
+        results = segmenter.segment(options.source, options.query, target_frame=chosen)
+    else:
+        segmenter = StreamSegmenter.from_config(options.config)
+        results = segmenter.run(options.source, options.query)
+    first, ids, overlaps = 0 if options.whole else None, set[int](), []
+    for result in results:
         shown = result.masks.labels > 0
         if first is None and shown.any():
             first = result.frame.index
@@ -51,6 +63,7 @@ def main() -> None:
     figures = {
         "source": Path(options.source).name,
         "query": options.query,
+        "target_frame": summary["offline"]["target_frame"] if options.whole else None,
         "first_mask": first,
         "ids": sorted(ids),
         "frames_compared": len(overlaps),

@@ -199,6 +199,8 @@ class Grounding:
         cannot_tell: The words do not decide what is meant: nothing was guessed.
         seen: All that is seen of the kinds that the sentence means; None where whoever answers
             cannot see them by kind, which says nothing of any track.
+        where: For the two modes that ask for it, in [0, 1] from the first frame shown to the last:
+            start and end, or one place; empty where whoever answers cannot say.
     """
 
     targets: tuple[Target, ...]
@@ -208,6 +210,7 @@ class Grounding:
     words: tuple[WordSense, ...] = ()
     cannot_tell: bool = False
     seen: tuple[Sighting, ...] | None = None
+    where: tuple[float, ...] = ()
 
     @property
     def understood(self) -> float:
@@ -346,11 +349,15 @@ class Spared(StrEnum):
 
 class GroundingMode(StrEnum):
     """How much the reasoner may think: none (easy), or a chain of thought within a budget; or that
-    it is not to choose at all, only to say what it sees of the kinds meant (`Grounding.seen`)."""
+    it is not to choose at all, only to say what it sees of the kinds meant (`Grounding.seen`), or
+    where in the key segment's frames the words apply (`Grounding.where`): in which part of them
+    (SEGMENT), or on which frame what they mean is seen best (FRAME)."""
 
     FAST = "fast"
     REASONING = "reasoning"
     WITNESS = "witness"
+    SEGMENT = "segment"
+    FRAME = "frame"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ class OfflineConfig(Section):
     )
     rounds: CountOrNone = Field(4, description="... again, at most so many times.")
     positions: Few = Field(3, description="M: answers averaged for the target frame's place.")
+    guide_frames: Few = Field(
+        16, ge=2, description="Frames shown with each of these questions, where a model answers."
+    )
     segment_frames: Few = Field(8, description="Frames of the key segment shown to the reasoner.")
     reference_frames: Few = Field(
         8, description="Frames of the whole video for context, closer where more changes."
@@ -27,6 +30,6 @@ class OfflineConfig(Section):
         5, description="Target frames tried, the best first, where nothing is found on one."
     )
     held_bytes: Bytes = Field(
-        384 * 1024 * 1024,
+        256 * 1024 * 1024,
         description="Pictures held while the video is read backwards; less decodes more often.",
     )

@@ -18,15 +18,17 @@ from typing import Any
 
 import numpy as np
 
+from streamseg.allocator import give_back_free_memory
 from streamseg.config import Config
 from streamseg.errors import OutputError, ReasoningError, UsageError
 from streamseg.keyframes.difficulty import DifficultyEstimator, token_budget
 from streamseg.keyframes.sampling.choice import VideoChoice
-from streamseg.keyframes.sampling.hierarchy import Plan
+from streamseg.keyframes.sampling.hierarchy import Guide, Plan
 from streamseg.loop.engines_in_use import EnginesInUse
 from streamseg.loop.listener import OnEvent
 from streamseg.loop.summary import GroundingLog, describe_run, describe_setting
 from streamseg.loop.telemetry import Telemetry
+from streamseg.offline.guide import ReasonerGuide
 from streamseg.propagation import Propagator
 from streamseg.propagation.beginning import Beginning
 from streamseg.propagation.tracks import TrackBook
@@ -181,8 +183,10 @@ class VideoRun:
         begun = self._begin(choice)
         if self._stopped():
             return
+        give_back_free_memory()
         if begun:
             self._carry_back()
+        give_back_free_memory()
         if not self._stopped():
             yield from self._in_time_order()
 
@@ -238,7 +242,7 @@ class VideoRun:
             ReasoningError: There was not one answer.
         """
         target, beginning, answered, error = 0, None, False, ""
-        for plan in choice.plans():
+        for plan in choice.plans(self._guides()):
             target = plan.target
             answer = self._interview.ask(self._question(choice, plan))
             if self._stopped():
@@ -263,6 +267,14 @@ class VideoRun:
             "sampler": choice.summary(),
             "groundings": self._groundings.summary(),
         }
+
+    def _guides(self) -> list[Guide]:
+        """Who may say where in the video the sentence applies."""
+        if not self._interview.locates:
+            return []
+        shown = self._config.offline.guide_frames
+        read = self._film.frame
+        return [ReasonerGuide(self._interview, read, self._words, QUERY_ID, shown)]
 
     def _question(self, choice: VideoChoice, plan: Plan) -> Question:
         film, config = self._film, self._config.difficulty

@@ -56,6 +56,23 @@ class Witness(Protocol):
         """
 
 
+@runtime_checkable
+class Locator(Protocol):
+    """A reasoner that can also say where in a video the words apply, as VideoSeg-R1's sampler asks
+    (section 3.2)."""
+
+    def locate(self, request: GroundingRequest) -> Grounding:
+        """Look at the key segment's frames and choose nothing: `Grounding.where` alone is filled.
+
+        Raises:
+            ReasoningError: No answer could be had.
+        """
+
+
+LOCATORS = frozenset(("remote", "vlm", "exported"))
+"""Backends whose reasoner is a `Locator`."""
+
+
 def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
     """Make sure, before the first frame, of what the reasoners' processes will need; loads nothing.
 

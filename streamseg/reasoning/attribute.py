@@ -12,7 +12,7 @@ from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import kin_of
 from streamseg.reasoning.seen.picture import observe
-from streamseg.reasoning.seen.pointing import negative_point, positive_point
+from streamseg.reasoning.seen.pointing import bay_points, negative_point, positive_point
 from streamseg.reasoning.words import grammar, senses
 from streamseg.reasoning.words.grammar import Phrase
 from streamseg.types import Box, Grounding, GroundingMode, Target
@@ -102,11 +102,11 @@ def _target(view: View, k: int, score: float, lead: float) -> Target:
     box: Box = (item.x0 * sx, item.y0 * sy, item.x1 * sx, item.y1 * sy)
     points = view.points(k)
     inside = positive_point(item) if points else None
-    outside = negative_point(picture, item) if points else None
+    off = (negative_point(picture, item), *bay_points(picture, item)) if points else ()
     return Target(
         box=box,
         positive=() if inside is None else (((inside[0] + 0.5) * sx, (inside[1] + 0.5) * sy),),
-        negative=() if outside is None else (((outside[0] + 0.5) * sx, (outside[1] + 0.5) * sy),),
+        negative=tuple(((x + 0.5) * sx, (y + 0.5) * sy) for x, y in filter(None, off)),
         score=min(1.0, score),
         label=view.label(k),
         lead=lead,

@@ -13,6 +13,7 @@ from typing import Any
 from streamseg.clock import RealClock
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError
+from streamseg.reasoning import LOCATORS
 from streamseg.reasoning.dialogue import Answer, Question
 from streamseg.reasoning.doubts import Doubts
 from streamseg.reasoning.worker.client import ReasoningWorker, Reply
@@ -62,19 +63,38 @@ class Interview:
 
     def ask(self, question: Question) -> Answer:
         """Ask and wait; an error that says so where there is no answer, or it was stopped."""
+        answer = self._ask(question, tuple(self._workers))
+        if answer.grounding is not None:
+            self._doubts.hear(
+                answer.grounding, question.query_id, question.asked_ns, question.frame.index
+            )
+        return answer
+
+    @property
+    def locates(self) -> bool:
+        """Whether one of the reasoners can say where in a video words apply."""
+        return bool(self._locators)
+
+    def locate(self, question: Question) -> Answer:
+        """The same for a question of mode SEGMENT or FRAME, put to those alone who can say."""
+        return self._ask(question, self._locators)
+
+    @property
+    def _locators(self) -> tuple[Speed, ...]:
+        config = self._config
+        return tuple(speed for speed in self._workers if config.speed(speed).backend in LOCATORS)
+
+    def _ask(self, question: Question, speeds: tuple[Speed, ...]) -> Answer:
         begun_s = time.monotonic()
         answer = Answer(question, None, "stopped", 0.0)
-        for speed, worker in self._workers.items():
+        for speed in speeds:
             if self._stopped():
                 break
             self._speed = speed
-            reply, error = self._reply(worker, question)
+            reply, error = self._reply(self._workers[speed], question)
             grounding = None if reply is None else reply.grounding
             answer = Answer(question, grounding, error, time.monotonic() - begun_s)
             if grounding is not None:
-                self._doubts.hear(
-                    grounding, question.query_id, question.asked_ns, question.frame.index
-                )
                 break
         return answer
 

@@ -352,7 +352,12 @@ def test_damaged_beginnings_are_told_of(
 ) -> None:
     run_into(segmenter, clip, tmp_path, stop_at=(Step.CARRY_BACK, 3))
     kept = (tmp_path / NAME).read_text().splitlines()
-    for start in ({"target": 99, "objects": {}}, {"objects": {}}, {"target": "x", "objects": {}}):
+    damaged: list[dict[str, Any]] = [
+        {"target": 99, "objects": {}},
+        {"objects": {}},
+        {"target": "x", "objects": {}},
+    ]
+    for start in damaged:
         (tmp_path / NAME).write_text("\n".join([kept[0], json.dumps({"start": start})]) + "\n")
         with pytest.raises(OutputError, match="is damaged"):
             run_into(segmenter, clip, tmp_path, resume=True)

@@ -158,6 +158,27 @@ def test_points_lie_on_and_just_off_the_object() -> None:
     assert 0 < distance <= 40
 
 
+def test_points_lie_in_bays_that_show_something_else_and_in_no_hole() -> None:
+    """A cutter takes for the object what it nearly encloses."""
+    image = np.full((360, 640, 3), 150, np.uint8)
+    cup = np.zeros((360, 640), np.uint8)
+    cv2.rectangle(cup, (200, 80), (340, 280), 1, -1)
+    cv2.rectangle(cup, (340, 110), (410, 250), 1, -1)
+    cv2.rectangle(cup, (340, 140), (410, 220), 0, -1)  # open to the right
+    cv2.circle(cup, (270, 180), 26, 0, -1)
+    image[cup > 0] = (40, 80, 205)
+    image[140:221, 341:460] = (215, 170, 150)  # fingers
+    image[150:210, 240:300][cup[150:210, 240:300] == 0] = (250, 250, 250)  # a shine
+    frame = Frame(0, 0, 0, cv2.GaussianBlur(image, (0, 0), 0.7))
+    asked = GroundingRequest("the blue thing", frame, (frame,))
+    target = AttributeReasoner(max_targets=4).ground(asked).targets[0]
+    bay = [(x, y) for x, y in target.negative if 345 < x < 410 and 142 < y < 218]
+    assert bay
+    shine = [(x, y) for x, y in target.negative if np.hypot(x - 270, y - 180) < 30]
+    assert not shine
+    assert not any(cup[int(y), int(x)] for x, y in target.negative)
+
+
 def test_the_cameras_motion_is_not_the_objects() -> None:
     pan = (3.0, 0.0)
     segment = frames(STAGE, pan=pan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamseg.config import Config
@@ -38,23 +38,31 @@ class VideoChoice:
         self._frames += 1
         self._survey.see(frame)
 
-    def plans(self, guide: Guide | None = None) -> Iterator[Plan]:
+    def plans(self, guides: Sequence[Guide] = ()) -> Iterator[Plan]:
         """The sampler's choice, then others for when nothing is found there.
 
         Args:
-            guide: Who says where the words apply; relevance by colours where there is nobody.
+            guides: Who may know where the words apply. The first that answers is taken; relevance
+                by colours where none does.
         """
         if self._target is not None:
             self._plan = self._around(self._target, "the one asked for")
             yield self._plan
             return
-        asked = guide or RelevanceGuide(self._survey.relevance, "colours")
-        plan = self._plan = self._sampler.plan(self._frames, asked)
+        plan = self._plan = self._first_plan(guides)
         yield plan
         apart = max(1, self._frames // (2 * self._config.tries))
         for target in self._survey.best(self._config.tries - 1, apart, without=plan.target):
             self._plan = self._around(target, "another, for nothing was found before")
             yield self._plan
+
+    def _first_plan(self, guides: Sequence[Guide]) -> Plan:
+        colours = RelevanceGuide(self._survey.relevance, "colours")
+        for guide in guides:
+            plan = self._sampler.plan(self._frames, guide)
+            if plan.asked["segment"].answers or plan.asked["frame"].answers:
+                return plan
+        return self._sampler.plan(self._frames, colours)
 
     def shown(self, plan: Plan) -> list[int]:
         """Numbers of the key segment's frames for the reasoner, two near the target among them."""

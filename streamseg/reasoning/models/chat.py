@@ -5,6 +5,7 @@ One `Chat` for each way to run a model; what is asked and how it is read is the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ class Chat(Protocol):
 
 
 class ChatReasoner:
-    """Implements `Reasoner` over a `Chat`."""
+    """Implements `Reasoner` and `Locator` over a `Chat`."""
 
     def __init__(self, chat: Chat, max_targets: int, deadline_s: float) -> None:
         """Args:
@@ -110,6 +111,24 @@ class ChatReasoner:
             time.monotonic() - started,
             cannot_tell=read.cannot_tell,
         )
+
+    def locate(self, request: GroundingRequest) -> Grounding:
+        """Ask in which part of the key segment's frames, or on which, what is meant is to be seen.
+
+        Raises:
+            ReasoningError: No answer, or none that can be read.
+        """
+        started = time.monotonic()
+        frames = _spread(request.segment, 1 + self.chat.pictures.context_frames)
+        start_s, end_s = frames[0].pts_s, frames[-1].pts_s
+        where: tuple[float, ...]
+        if request.mode is GroundingMode.SEGMENT and end_s > start_s:
+            interval = self.interval(request.text, frames, start_s, end_s)
+            places = ((time_s - start_s) / (end_s - start_s) for time_s in interval)
+            where = tuple(min(1.0, max(0.0, place)) for place in places)
+        else:
+            where = (_share(frames, self.position(request.text, frames)),)
+        return Grounding((), seconds=time.monotonic() - started, where=where)
 
     def interval(
         self, query: str, frames: Sequence[Frame], start_s: float, end_s: float
@@ -169,6 +188,15 @@ def _thinned(request: GroundingRequest, most: int) -> tuple[Sequence[Frame], Seq
     references = [frame for frame in request.references if (frame.epoch, frame.index) != own]
     kept = _spread(segment, most)
     return kept, _spread(references, most - len(kept))
+
+
+def _share(frames: Sequence[Frame], place: float) -> float:
+    """A place among frames, counted evenly, as a share of the time between first and last."""
+    at = place * (len(frames) - 1)
+    before = frames[math.floor(at)].pts_ns
+    between = frames[math.ceil(at)].pts_ns - before
+    whole = frames[-1].pts_ns - frames[0].pts_ns
+    return (before - frames[0].pts_ns + (at % 1.0) * between) / whole if whole > 0 else 0.0
 
 
 def _spread(frames: Sequence[Frame], most: int) -> Sequence[Frame]:

@@ -21,7 +21,7 @@ import cv2
 from streamseg import reasoning
 from streamseg.config import ReasoningConfig
 from streamseg.errors import ReasoningError, StreamSegError
-from streamseg.reasoning import GroundingRequest, Reasoner, Witness
+from streamseg.reasoning import GroundingRequest, Locator, Reasoner, Witness
 from streamseg.reasoning.worker import wire
 from streamseg.reasoning.worker.slab import SlabView
 from streamseg.types import Grounding, GroundingMode, Speed
@@ -74,9 +74,13 @@ def _answer(reasoner: Reasoner, line: bytes, slab: SlabView) -> bytes:
 
 
 def _ground(reasoner: Reasoner, request: GroundingRequest) -> Grounding:
-    if request.mode is not GroundingMode.WITNESS:
-        return reasoner.ground(request)
-    return reasoner.witness(request) if isinstance(reasoner, Witness) else Grounding(())
+    match request.mode:
+        case GroundingMode.WITNESS:
+            return reasoner.witness(request) if isinstance(reasoner, Witness) else Grounding(())
+        case GroundingMode.SEGMENT | GroundingMode.FRAME:
+            return reasoner.locate(request) if isinstance(reasoner, Locator) else Grounding(())
+        case _:
+            return reasoner.ground(request)
 
 
 def _read_input(inbox: queue.SimpleQueue[bytes]) -> None:

@@ -60,7 +60,7 @@ class Ask(Message):
 
     serial: Natural
     text: str
-    mode: Literal["fast", "reasoning", "witness"]
+    mode: Literal["fast", "reasoning", "witness", "segment", "frame"]
     token_budget: Natural
     frames: Annotated[list[FramePlace], Field(min_length=1, max_length=MAX_FRAMES)]
     target: Natural
@@ -131,6 +131,7 @@ class Answer(Message):
     words: Annotated[list[AnswerWord], Field(max_length=MAX_WORDS)] = []
     cannot_tell: bool = False
     seen: Annotated[list[AnswerSighting], Field(max_length=MAX_SEEN)] | None = None
+    where: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=2)] = []
 
 
 Reply = Ready | Unable | Refusal | Answer
@@ -221,6 +222,7 @@ def encode_grounding(serial: int, grounding: Grounding) -> bytes:
             words=[_word_to_wire(word) for word in grounding.words[:MAX_WORDS]],
             cannot_tell=grounding.cannot_tell,
             seen=None if grounding.seen is None else _seen_to_wire(grounding.seen),
+            where=[float(place) for place in grounding.where],
         )
     except ValidationError as error:
         raise ReasoningError(f"the reasoner's answer is not valid: {_first(error)}") from None
@@ -274,6 +276,7 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
         ),
         answer.cannot_tell,
         None if answer.seen is None else tuple(_to_seen(answer.seen, frame)),
+        tuple(answer.where),
     )
 
 

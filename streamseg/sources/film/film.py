@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from streamseg.allocator import give_back_free_memory
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded, never
 from streamseg.sources.film import Reel
@@ -103,6 +104,7 @@ class Film:
             for piece in pieces:
                 while piece:
                     yield piece.pop()
+                give_back_free_memory()  # or the pieces' pictures pile up in the threads' arenas
 
     def close(self) -> None:
         self._reel.close()

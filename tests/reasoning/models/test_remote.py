@@ -359,3 +359,16 @@ def test_a_whole_run_over_an_endpoint_shows_its_key_nowhere(
     written = "".join(path.read_text("utf-8", "replace") for path in tmp_path.glob("*.json*"))
     assert "a mug" in written
     assert KEY not in out + err + written
+
+
+def test_where_in_the_video_it_is() -> None:
+    frames = tuple(frame(k) for k in (0, 1, 4, 10))  # at 0, 0.1, 0.4 and 1 s
+    asked = GroundingRequest("The blue mug.", frames[0], frames, mode=GroundingMode.SEGMENT)
+    placed = GroundingRequest("The blue mug.", frames[0], frames, mode=GroundingMode.FRAME)
+    with ChatServer(says("<answer>[0.2, 0.75]</answer>"), says("<answer>0.5</answer>")) as server:
+        asking = reasoner(server)
+        assert asking.locate(asked).where == pytest.approx((0.2, 0.75))
+        # Halfway among four frames is halfway between the second and the third.
+        assert asking.locate(placed).where == pytest.approx((0.25,))
+    with ChatServer(says("It is there all the time.")) as server, pytest.raises(ReasoningError):
+        reasoner(server).locate(asked)
