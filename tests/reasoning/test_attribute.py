@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.attribute import AttributeReasoner
+from streamseg.reasoning.seen.pointing import bay_points
 from streamseg.types import Box, Frame, Grounding, GroundingMode, Image, Mask
 
 RED, BLUE, GREEN, YELLOW, WHITE = (
@@ -160,23 +163,21 @@ def test_points_lie_on_and_just_off_the_object() -> None:
 
 def test_points_lie_in_bays_that_show_something_else_and_in_no_hole() -> None:
     """A cutter takes for the object what it nearly encloses."""
-    image = np.full((360, 640, 3), 150, np.uint8)
-    cup = np.zeros((360, 640), np.uint8)
-    cv2.rectangle(cup, (200, 80), (340, 280), 1, -1)
-    cv2.rectangle(cup, (340, 110), (410, 250), 1, -1)
-    cv2.rectangle(cup, (340, 140), (410, 220), 0, -1)  # open to the right
-    cv2.circle(cup, (270, 180), 26, 0, -1)
-    image[cup > 0] = (40, 80, 205)
-    image[140:221, 341:460] = (215, 170, 150)  # fingers
-    image[150:210, 240:300][cup[150:210, 240:300] == 0] = (250, 250, 250)  # a shine
-    frame = Frame(0, 0, 0, cv2.GaussianBlur(image, (0, 0), 0.7))
-    asked = GroundingRequest("the blue thing", frame, (frame,))
-    target = AttributeReasoner(max_targets=4).ground(asked).targets[0]
-    bay = [(x, y) for x, y in target.negative if 345 < x < 410 and 142 < y < 218]
-    assert bay
-    shine = [(x, y) for x, y in target.negative if np.hypot(x - 270, y - 180) < 30]
-    assert not shine
-    assert not any(cup[int(y), int(x)] for x, y in target.negative)
+    mask = np.zeros((60, 80), np.uint8)
+    cv2.rectangle(mask, (0, 0), (50, 59), 1, -1)
+    cv2.rectangle(mask, (50, 8), (79, 50), 1, -1)
+    cv2.rectangle(mask, (51, 16), (79, 42), 0, -1)  # a bay, open to the right
+    cv2.circle(mask, (25, 30), 8, 0, -1)  # a shine
+    lab = np.zeros((100, 120, 3), np.float32)
+    lab[10:70, 20:100][mask > 0] = (40.0, 20.0, -60.0)
+    item: Any = SimpleNamespace(mask=mask > 0, x0=20, y0=10, lab=np.array((40.0, 20.0, -60.0)))
+    picture: Any = SimpleNamespace(lab=lab)
+    points = bay_points(picture, item)
+    assert any(71 <= x < 100 and 26 <= y <= 52 for x, y in points)
+    assert not any(mask[y - 10, x - 20] for x, y in points)
+    assert not any(np.hypot(x - 45, y - 40) < 10 for x, y in points)
+    lab[:] = (40.0, 20.0, -60.0)  # nothing else shows in the bay
+    assert bay_points(picture, item) == []
 
 
 def test_the_cameras_motion_is_not_the_objects() -> None:
