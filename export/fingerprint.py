@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 
 NETWORKS = "streamseg.nets"
-EXPORTERS = ("onnx", "precision", "sam2_image", "sam2_video", "xmem")
+EXPORTERS = ("detector", "onnx", "precision", "sam2_image", "sam2_video", "xmem")
 """Files of `streamseg.export` that decide what a graph computes; the others only handle it."""
 
 

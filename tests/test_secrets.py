@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
+from huggingface_hub import close_session
 from source_tools import Events, RtspServer, counted, write_video
 
 from streamseg import StreamSegmenter, cli
@@ -233,13 +234,18 @@ def test_wrong_words_are_not_repeated_with_their_secrets(
 
 
 def test_the_environments_secrets_do_not_show(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_TOKEN", f"hf_{PLAIN}")
     monkeypatch.setenv("HF_ENDPOINT", f"http://admin:{quoted()}@{CLOSED}")
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, f"http://admin:{PLAIN}@{CLOSED}")
+    request.addfinalizer(close_session)  # the hub's client keeps the proxies that it began with
+    close_session()
     for words in (
         ["models"],
         ["models", "fetch", "someone/something", "--debug"],

@@ -17,6 +17,8 @@ from typing import Any, Self
 
 _CHUNK = 16 * 1024
 _PATIENCE_S = 10.0
+_ACCEPTING_S = 0.05
+"""Who connected while there was silence may still wait to be accepted, and is to wait for ever."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -123,6 +125,7 @@ class FaultyProxy:
         self._flowing.clear()
 
     async def _come_back(self) -> None:
+        await asyncio.sleep(_ACCEPTING_S)
         self._flowing = asyncio.Event()  # who waits on the old one waits for ever
         self._flowing.set()
         if self._server is None:

@@ -143,7 +143,9 @@ def _check(source: RemoteFile, part: Path) -> str:
 
 def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
     try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+        # Made anew: urlopen keeps the proxies that the environment named at its first call.
+        opener = urllib.request.build_opener()
+        response: http.client.HTTPResponse = opener.open(request, timeout=TIMEOUT_S)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(f"{mask(request.full_url)}: {_one_line(error)}") from None
     return response

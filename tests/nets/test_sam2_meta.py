@@ -35,6 +35,7 @@ from streamseg.nets.sam2 import sam2_shapes
 from streamseg.nets.sam2_memory import Rotation
 from streamseg.nets.sam2_meta import translate
 from streamseg.nets.sam2_selftest import selftest_sam2
+from streamseg.weights import loading, registry
 
 NAMES = list(SIZES)
 PATH = Path("sam2.1_hiera.pt")
@@ -316,5 +317,5 @@ def test_a_file_by_path_is_fetched_already_and_verified(
     for path in tiny:
         assert weights.fetch(str(path)) == path
     file, folder = (weights.verify(str(path)) for path in tiny)
-    assert file == {tiny[0].name: weights._sha256(tiny[0])}
-    assert set(folder) == set(weights.SAM2_FILES)
+    assert file == {tiny[0].name: loading._sha256(tiny[0])}
+    assert set(folder) == set(registry.SAM2_FILES)

@@ -56,6 +56,7 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
         "difficulty": 2.4,
         "reasoner": "ready",
         "trigger": "drift",
+        "deep": None,
         "timings_ms": {"propagate": 9.12, "latency": 12.3},
     }
 
