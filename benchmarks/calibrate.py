@@ -24,16 +24,13 @@ from rich.console import Console
 from rich.progress import track
 
 from streamseg import StreamSegmenter, propagation, synthetic
-from streamseg.benchmarks import machine
+from streamseg.benchmarks import clips, machine
 from streamseg.benchmarks.real.runs import Kept
-from streamseg.clock import VirtualClock
-from streamseg.config import SourceConfig
 from streamseg.evaluation import calibration, metrics, real
 from streamseg.evaluation.calibration import Sample
 from streamseg.evaluation.queries import VIDEO_SUFFIXES
 from streamseg.evaluation.real import Verdict
 from streamseg.propagation.calibration import FILE, features
-from streamseg.sources import StreamEnded, open_source
 from streamseg.synthetic import Scene
 from streamseg.types import Image
 
@@ -47,43 +44,27 @@ _SENTENCES = 3
 
 @dataclass(frozen=True)
 class Drawn:
-    """A scene whose objects are drawn over a clip's frames."""
+    """A scene whose objects are drawn over a clip's pictures, of any size."""
 
     scene: Scene
-    clip: Path
+    ground: Sequence[Image]
 
     def frames(self) -> Iterator[Image]:
         """(H, W, 3) uint8 RGB; where the clip is shorter, it plays again."""
-        pictures = cycle(_pictures(self.clip, self.scene.size, len(self.scene)))
-        for index, ground in zip(range(len(self.scene)), pictures, strict=False):
+        for index, picture in zip(range(len(self.scene)), cycle(self.ground), strict=False):
             image, labels = self.scene.frame(index)
+            ground = cv2.resize(picture, self.scene.size, interpolation=cv2.INTER_AREA)
             yield np.where(labels[..., None] > 0, image, ground)
 
 
-def _pictures(clip: Path, size: tuple[int, int], most: int) -> list[Image]:
-    source = open_source(str(clip), SourceConfig(), VirtualClock())
-    found: list[Image] = []
-    try:
-        while len(found) < most:
-            frame = source.read(1.0)
-            if frame is not None:
-                small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-                found.append(np.asarray(small, np.uint8))
-    except StreamEnded:
-        pass
-    finally:
-        source.close()
-    return found
-
-
-def from_scenes(clips: Sequence[Path], scenes: int, config: str) -> list[Sample]:
+def from_scenes(grounds: Sequence[Path], scenes: int, config: str) -> list[Sample]:
     """Run a few sentences of so many scenes, each over another clip, and judge what is shown."""
     segmenter = StreamSegmenter.from_config(config)
     found: list[Sample] = []
     for number in track(range(scenes), description="scenes over clips"):
         level = _LEVELS[number % len(_LEVELS)]
         scene = synthetic.scene(level, 1000 + number, size=_SIZE, frames=_FRAMES, split="train")
-        drawn = Drawn(scene, clips[number % len(clips)])
+        drawn = Drawn(scene, clips.pictures(grounds[number % len(grounds)], len(scene)))
         step = max(1, len(scene.expressions) // _SENTENCES)
         for expression in scene.expressions[::step][:_SENTENCES]:
             results = segmenter.run(drawn.frames(), expression.text)
@@ -135,11 +116,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the coefficients in place")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    clips = sorted(p for p in options.clips.iterdir() if p.suffix in VIDEO_SUFFIXES)
+    grounds = sorted(p for p in options.clips.iterdir() if p.suffix in VIDEO_SUFFIXES)
     groups = {str(folder): from_rows(folder) for folder in options.rows}
-    groups["scenes"] = _kept(options.samples) or from_scenes(clips, options.scenes, options.config)
+    groups["scenes"] = _kept(options.samples) or from_scenes(
+        grounds, options.scenes, options.config
+    )
     if options.samples is not None:
-        options.samples.write_text(json.dumps([asdict(each) for each in groups["scenes"]]))
+        options.samples.write_text(json.dumps([asdict(each) for each in drawn]))
     samples = [sample for group in groups.values() for sample in group]
     fitted = calibration.fit(samples)
     held_out = calibration.left_out(samples)

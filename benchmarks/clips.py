@@ -1,4 +1,5 @@
-"""Synthetic scenes as video files, so that a benchmark pays for decoding as a user does."""
+"""Clips for benchmarks: scenes as video files, so that decoding is paid for as a user does, and a
+film's first pictures."""
 
 from __future__ import annotations
 
@@ -7,8 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 
+from streamseg import sources
+from streamseg.clock import VirtualClock
+from streamseg.config import SourceConfig
 from streamseg.synthetic import Scene
-from streamseg.types import Box
+from streamseg.types import Box, Image
+
+_PATIENCE_S = 30.0
 
 
 def encode(scene: Scene, path: Path, *, rate: int | None = None) -> Path:
@@ -36,3 +42,17 @@ def boxes(scene: Scene, index: int = 0) -> dict[int, Box]:
             found[int(object_id)] = (len(xs), box)
     ordered = sorted(found.items(), key=lambda item: -item[1][0])
     return {object_id: box for object_id, (_, box) in ordered}
+
+
+def pictures(clip: Path, most: int) -> list[Image]:
+    """The first pictures of a film, decoded, (H, W, 3) uint8 RGB each."""
+    source = sources.open_source(str(clip), SourceConfig(), VirtualClock())
+    found: list[Image] = []
+    try:
+        while len(found) < most and (frame := source.read(_PATIENCE_S)) is not None:
+            found.append(frame.image)
+    except sources.StreamEnded:
+        pass
+    finally:
+        source.close()
+    return found

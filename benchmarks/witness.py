@@ -19,24 +19,20 @@ from pathlib import Path
 
 import numpy as np
 
-from streamseg import StreamSegmenter, sources
+from streamseg import StreamSegmenter
 from streamseg import config as configs
-from streamseg.benchmarks import machine
-from streamseg.clock import VirtualClock
-from streamseg.config import Config, SourceConfig
+from streamseg.benchmarks import clips, machine
+from streamseg.config import Config
 from streamseg.types import Image
 
 _NO_REFRESH = ["trigger.refresh_s=3600", "trigger.doubt_refresh_s=3600"]
 WAYS: dict[str, list[str]] = {
-    "nothing asked": [
-        "trigger.witness_s=0",
-        "trigger.refresh_s=3600",
-        "trigger.doubt_refresh_s=3600",
-    ],
-    "looks alone": ["trigger.refresh_s=3600", "trigger.doubt_refresh_s=3600"],
+    "nothing asked": ["trigger.witness_s=0", *_NO_REFRESH],
+    "looks alone": _NO_REFRESH,
     "as it is": [],
 }
 _PATIENCE_S = 30.0
+_PICTURES = 120
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
@@ -51,20 +47,6 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the JSON line")
     return parser.parse_args(words)
-
-
-def pictures(clip: Path, most: int = 120) -> list[Image]:
-    """The clip's first pictures, decoded."""
-    source = sources.open_source(str(clip), SourceConfig(), VirtualClock())
-    found: list[Image] = []
-    try:
-        while len(found) < most and (frame := source.read(_PATIENCE_S)) is not None:
-            found.append(frame.image)
-    except sources.StreamEnded:
-        pass
-    finally:
-        source.close()
-    return found
 
 
 def paced(shown: Sequence[Image], fps: float) -> Iterator[tuple[Image, float]]:
@@ -128,7 +110,7 @@ def first_masks(
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print."""
     options = _options(words)
-    shown = pictures(options.clip)
+    shown = clips.pictures(options.clip, _PICTURES)
     plain = configs.load(options.config, options.set)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     rates: dict[str, list[float]] = {way: [] for way in WAYS}
