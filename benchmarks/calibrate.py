@@ -118,9 +118,8 @@ def main() -> None:
     options = parser.parse_args()
     grounds = sorted(p for p in options.clips.iterdir() if p.suffix in VIDEO_SUFFIXES)
     groups = {str(folder): from_rows(folder) for folder in options.rows}
-    groups["scenes"] = _kept(options.samples) or from_scenes(
-        grounds, options.scenes, options.config
-    )
+    drawn = _kept(options.samples) or from_scenes(grounds, options.scenes, options.config)
+    groups["scenes"] = drawn
     if options.samples is not None:
         options.samples.write_text(json.dumps([asdict(each) for each in drawn]))
     samples = [sample for group in groups.values() for sample in group]
