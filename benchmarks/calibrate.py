@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     grounds = sorted(p for p in options.clips.iterdir() if p.suffix in VIDEO_SUFFIXES)
-    groups = {str(folder): from_rows(folder) for folder in options.rows}
+    groups = {folder.name: from_rows(folder) for folder in options.rows}
     drawn = _kept(options.samples) or from_scenes(grounds, options.scenes, options.config)
     groups["scenes"] = drawn
     if options.samples is not None:
