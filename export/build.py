@@ -56,6 +56,7 @@ class Made:
         build_s: Seconds that it took, without the gate.
         difference: The largest of all engines that ran it, relative to the output's range.
         verdict: In words.
+        alone: Bytes of a file that no manifest of engines names.
     """
 
     part: str
@@ -63,10 +64,16 @@ class Made:
     build_s: float
     difference: float | None
     verdict: str
+    alone: int = 0
 
     @property
     def passed(self) -> bool:
         return self.entry is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Of its file; 0 where there is none."""
+        return self.alone if self.entry is None else self.entry.nbytes
 
 
 class _Stopwatch:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import torch
 
@@ -19,9 +19,13 @@ from streamseg.engines.manifest import add_to_manifest, weights_sha256
 from streamseg.engines.onnxruntime import OnnxRuntimeEngine
 from streamseg.engines.torch import TorchEngine
 from streamseg.engines.xmem import XMemOnEngines
+from streamseg.errors import ConfigError
 from streamseg.export.build import Format, Made, Order, make
 from streamseg.export.networks import Source, chosen, runs_parts, sources, wholes
 from streamseg.export.precision import DTYPES, Precision, lower
+from streamseg.export.reasoner.export import NAME as REASONER
+from streamseg.export.reasoner.export import Precision as Rounding
+from streamseg.export.reasoner.export import Reasoner
 from streamseg.export.tensorrt import CURRENT, TIMING_CACHE
 from streamseg.export.verify_xmem import (
     CLIP_FRAMES,
@@ -45,16 +49,18 @@ class Wanted:
     Attributes:
         parts: Names, or beginnings of names; none: all.
         format: Of the files.
-        precision: Of weights and features.
+        precision: Of weights and features; int8 and int4 are the reasoner's.
         target: Card that plans are for.
         clip_frames: Frames that whole pipelines are compared on; 0: not compared.
+        model: Of the reasoner; empty: the config's.
     """
 
     parts: tuple[str, ...] = ()
     format: Format = "onnx"
-    precision: Precision = "fp32"
+    precision: Precision | Literal["int8", "int4"] = "fp32"
     target: str = CURRENT
     clip_frames: int = CLIP_FRAMES
+    model: str = ""
 
 
 def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Made]:
@@ -66,21 +72,67 @@ def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Mad
     Raises:
         CheckpointError, ConfigError, MissingDependencyError, OutputError: Nothing was exported.
     """
-    alone = wholes(config)
-    parted = sources(config) if runs_parts(config) or not alone else []
-    everything: list[Source | Whole] = [*parted, *alone]
-    picked = chosen(everything, wanted.parts)
+    reasoners, others = _reasoners(config, wanted)
+    picked: list[tuple[Source | Whole, list[str]]] = []
+    if others or not reasoners:
+        precision = _of_parts(wanted)
+        alone = wholes(config)
+        parted = sources(config) if runs_parts(config) or not alone else []
+        picked = chosen([*parted, *alone], others)
     total = sum(len(names) + isinstance(source, Source) for source, names in picked)
     rows: list[Made] = []
     with locked(output / ".lock"):
         _sweep(output)
         for source, names in picked:
             with _staging(output) as staging:
+                order = _order(wanted, precision, staging)
                 if isinstance(source, Whole):
-                    rows.append(_export_whole(source, wanted, staging, step, total, rows))
+                    step(source.name, len(rows), total)
+                    row = source.make(order)
+                    _publish(staging, output, [row])
+                    rows.append(row)
                 else:
-                    rows += _export_one(source, names, config, wanted, staging, step, total, rows)
+                    rows += _export_one(source, names, config, wanted, order, step, total, rows)
+        for reasoner in reasoners:
+            with _staging(output) as staging:
+                rows += reasoner.export(_of_reasoner(wanted), staging, output, step)
     return rows
+
+
+def _reasoners(config: Config, wanted: Wanted) -> tuple[list[Reasoner], list[str]]:
+    """The reasoner, where it is asked for by name or model, and the other parts that are."""
+    others = [name for name in wanted.parts if name != REASONER]
+    if len(others) == len(wanted.parts) and not wanted.model:
+        return [], others
+    vlm = config.reasoning.vlm
+    return [Reasoner(wanted.model) if wanted.model else Reasoner(vlm.model, vlm.revision)], others
+
+
+def _of_parts(wanted: Wanted) -> Precision:
+    """The precision of networks that are not the reasoner.
+
+    Raises:
+        ConfigError: They have it not.
+    """
+    if wanted.precision in ("int8", "int4"):
+        raise ConfigError(
+            f"expected --precision {', '.join(DTYPES)} for these parts, got {wanted.precision}, "
+            "which is the reasoner's alone (--parts reasoner)"
+        )
+    return cast(Precision, wanted.precision)
+
+
+def _of_reasoner(wanted: Wanted) -> Rounding:
+    """The same of the reasoner."""
+    if wanted.precision in ("fp16", "bf16"):
+        raise ConfigError(
+            f"reasoner: expected --precision fp32, int8 or int4, got {wanted.precision}"
+        )
+    if wanted.format != "onnx":
+        raise ConfigError(
+            f"reasoner: expected --format onnx, got {wanted.format}: its lengths are open"
+        )
+    return cast(Rounding, wanted.precision)
 
 
 @contextmanager
@@ -101,12 +153,11 @@ def _export_one(
     names: Sequence[str],
     config: Config,
     wanted: Wanted,
-    staging: Path,
+    order: Order,
     step: Step,
     total: int,
     before: Sequence[Made],
 ) -> list[Made]:
-    order = _order(wanted, staging)
     weights = weights_sha256(source.network)
     rows: list[Made] = []
     for name in names:
@@ -119,22 +170,13 @@ def _export_one(
         rows.append(loop)
         if loop.verdict.startswith("FAILED"):
             return [_withdrawn(row) if row.passed else row for row in rows]
-    _publish(staging, staging.parent, rows)
+    _publish(order.staging, order.staging.parent, rows)
     return rows
 
 
-def _export_whole(
-    source: Whole, wanted: Wanted, staging: Path, step: Step, total: int, before: Sequence[Made]
-) -> Made:
-    step(source.name, len(before), total)
-    row = source.make(_order(wanted, staging))
-    _publish(staging, staging.parent, [row])
-    return row
-
-
-def _order(wanted: Wanted, staging: Path) -> Order:
+def _order(wanted: Wanted, precision: Precision, staging: Path) -> Order:
     timings = staging.parent / TIMING_CACHE
-    return Order(wanted.format, wanted.precision, wanted.target, staging, timings)
+    return Order(wanted.format, precision, wanted.target, staging, timings)
 
 
 def _judge_loop(source: Source, config: Config, order: Order, frames: int) -> Made:

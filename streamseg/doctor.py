@@ -274,7 +274,29 @@ def _parts(config: Config, families: Report) -> list[Report]:
     }
     if any(row["family"] not in (None, "torch") and not row["problem"] for row in rows.values()):
         _add_files(config, rows, {network: section for network, (_, section) in stages.items()})
-    return list(rows.values())
+    return [*rows.values(), *_exported_reasoner(config)]
+
+
+def _exported_reasoner(config: Config) -> Iterator[Report]:
+    """The same of a reasoner that was exported, its files held against their hashes."""
+    if "exported" not in (config.reasoning.fast.backend, config.reasoning.deep.backend):
+        return
+    from streamseg.reasoning.models.exported import chat, record
+
+    section = config.reasoning.exported
+    row: Report = {"part": "reasoning.exported", "engine": "nothing", "family": None}
+    row |= {"reason": f"folder {section.folder or 'not named'}", "objects": [], "files": {}}
+    try:
+        place, described, precision = chat.prepare(section)
+        row |= {"engine": f"onnxruntime {section.provider}", "family": "onnxruntime"}
+        told = described.precisions[precision].agreement
+        row["reason"] = f"{described.source} in {precision}, {told}"
+        row["files"] = dict.fromkeys(described.needed(precision), "folder")
+        record.check_hashes(place, described, precision)
+    except StreamSegError as error:
+        yield {**row, "problem": str(error)}
+        return
+    yield {**row, "problem": ""}
 
 
 def _choice(part: str, section: NetworkSection, families: Report) -> Report:

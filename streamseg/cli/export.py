@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 _CHOICES = {
     "format": ("onnx", "tensorrt", "tensorrt-rtx"),
-    "precision": ("fp32", "fp16", "bf16"),
+    "precision": ("fp32", "fp16", "bf16", "int8", "int4"),
 }
 
 
 def export_parts(
-    config: ConfigName,
     output: Annotated[
         Path,
         typer.Option(
@@ -34,6 +33,7 @@ def export_parts(
             help="Where files and manifest go.",
         ),
     ],
+    config: ConfigName = "classical",
     parts: Annotated[
         list[str] | None,
         typer.Option("--parts", metavar="NAME", help="Only these, by name or beginning."),
@@ -41,10 +41,19 @@ def export_parts(
     file_format: Annotated[
         str, typer.Option("--format", help="onnx, tensorrt or tensorrt-rtx.")
     ] = "onnx",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16 or bf16; of the reasoner fp32, int8 or int4.")
+    ] = "fp32",
     target: Annotated[
         str, typer.Option(help="Card that TensorRT builds for: sm75 ... sm121, or current.")
     ] = "current",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="Of --parts reasoner: a hub id or a folder; else reasoning.vlm.model.",
+        ),
+    ] = "",
     clip_frames: Annotated[
         int,
         typer.Option(min=0, max=100_000, help="Frames to compare whole pipelines on; 0: do not."),
@@ -60,6 +69,8 @@ def export_parts(
       streamseg export --config sam2.1-tiny --output engines
       streamseg export -c selftest -o engines --parts xmem_key --precision fp16
       streamseg export -c rtx -o engines --format tensorrt-rtx --target sm89
+      streamseg export -o engines --parts reasoner --model Qwen/Qwen2.5-VL-3B-Instruct \\
+        --precision int8
       streamseg run ... --set propagation.xmem.engine.family=onnxruntime \\
         --set propagation.xmem.engine.folder=engines
 
@@ -68,13 +79,18 @@ def export_parts(
     from streamseg import config as configs
 
     settings = configs.load(config, overrides or [])
-    options = _wanted(parts or (), file_format, precision, target, clip_frames)
+    options = _wanted(parts or (), file_format, precision, target, clip_frames, model)
     if not _export(settings, options, output, terminal.stderr_console(), quiet):
         raise typer.Exit(1)
 
 
 def _wanted(
-    parts: Sequence[str], file_format: str, precision: str, target: str, clip_frames: int
+    parts: Sequence[str],
+    file_format: str,
+    precision: str,
+    target: str,
+    clip_frames: int,
+    model: str,
 ) -> Any:
     """The command's options, checked; parts may also come joined by commas.
 
@@ -93,7 +109,7 @@ def _wanted(
 
     names = tuple(name.strip() for part in parts for name in part.split(",") if name.strip())
     checked: tuple[Any, Any] = file_format, precision
-    return Wanted(names, *checked, target, clip_frames)
+    return Wanted(names, *checked, target, clip_frames, model)
 
 
 def _export(config: Config, options: Any, output: Path, console: Console, quiet: bool) -> bool:
@@ -138,7 +154,7 @@ def _table(rows: Sequence[Any]) -> str:
 
 
 def _cells(row: Any) -> tuple[str, str, str, str, str]:
-    size = f"{row.entry.nbytes / 2**20:.1f} MiB" if row.entry is not None else ""
+    size = f"{row.nbytes / 2**20:.1f} MiB" if row.nbytes else ""
     built = f"{row.build_s:.1f} s" if row.build_s else ""
     difference = "" if row.difference is None else f"{row.difference:.1e}"
     return row.part, size, built, difference, row.verdict

@@ -10,7 +10,14 @@ from streamseg.config.engines import (
     WholeNetworkSection,
 )
 from streamseg.config.files import available
-from streamseg.config.models import ConceptConfig, PicturesSection, RemoteConfig, VlmConfig
+from streamseg.config.models import (
+    ConceptConfig,
+    ExportedConfig,
+    PicturesSection,
+    RemoteConfig,
+    VlmConfig,
+    WritingSection,
+)
 from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
@@ -47,6 +54,7 @@ __all__ = [
     "DifficultyConfig",
     "EngineConfig",
     "EngineFamily",
+    "ExportedConfig",
     "FlowConfig",
     "GrabCutConfig",
     "MemoryConfig",
@@ -71,6 +79,7 @@ __all__ = [
     "VlmConfig",
     "WholeNetworkSection",
     "WindowsConfig",
+    "WritingSection",
     "XMemConfig",
     "available",
     "load",

@@ -103,7 +103,18 @@ class RemoteConfig(PicturesSection):
     image_format: Literal["jpeg", "png"] = "jpeg"
 
 
-class VlmConfig(PicturesSection):
+class WritingSection(PicturesSection):
+    """How a network that is run here writes its answer."""
+
+    grammar: bool = Field(
+        False, description="Hold the answer to its form while it is written (llguidance)."
+    )
+    most_thinking: Count = Field(
+        512, description="Tokens of thinking, whatever the difficulty allows."
+    )
+
+
+class VlmConfig(WritingSection):
     """A vision-language network of transformers', run here."""
 
     model: Words = Field(
@@ -116,12 +127,17 @@ class VlmConfig(PicturesSection):
     )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     threads: Threads = Field(0, description="Of torch, on a CPU; 0: as many as it takes.")
-    grammar: bool = Field(
-        False, description="Hold the answer to its form while it is written (llguidance)."
+
+
+class ExportedConfig(WritingSection):
+    """A vision-language network that `streamseg export --parts reasoner` wrote, in ONNX Runtime."""
+
+    folder: Words = Field("", description="Of `streamseg export`; it holds all that is needed.")
+    precision: Literal["auto", "fp32", "int8", "int4"] = Field(
+        "auto", description="Of the weights; auto: the most exact that the folder has."
     )
-    most_thinking: Count = Field(
-        512, description="Tokens of thinking, whatever the difficulty allows."
-    )
+    provider: Literal["cpu", "cuda"] = Field("cpu", description="ONNX Runtime's.")
+    threads: Threads = Field(0, description="On the CPU; 0: one per core.")
 
 
 class ConceptConfig(Section):

@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 
 from streamseg.config.bounds import Count, Few, Real, Seconds, Section, Whole, Words, spelled_out
 from streamseg.config.engines import WholeNetworkSection
-from streamseg.config.models import ConceptConfig, RemoteConfig, VlmConfig
+from streamseg.config.models import ConceptConfig, ExportedConfig, RemoteConfig, VlmConfig
 from streamseg.types import Speed
 
-Backend = Literal["none", "attribute", "objects", "concept", "vlm", "remote"]
+Backend = Literal["none", "attribute", "objects", "concept", "vlm", "exported", "remote"]
 
 
 class ObjectsConfig(WholeNetworkSection):
@@ -59,6 +59,7 @@ class ReasoningConfig(Section):
     objects: ObjectsConfig = ObjectsConfig()
     concept: ConceptConfig = ConceptConfig()
     vlm: VlmConfig = VlmConfig()
+    exported: ExportedConfig = ExportedConfig()
     remote: RemoteConfig = RemoteConfig()
     max_query_chars: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
     max_targets: Few = 16

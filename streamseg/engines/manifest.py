@@ -34,7 +34,7 @@ _PACKAGES = (
 )
 
 
-def _name_of_a_file(name: str) -> str:
+def name_of_a_file(name: str) -> str:
     plain = Path(name).name == name and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
     if not plain or name in {"", ".."}:
         raise ValueError(f"expected the name of a file, got {name[:80]!r}")
@@ -66,7 +66,7 @@ class Entry:
     """
 
     part: str
-    file: Annotated[str, AfterValidator(_name_of_a_file)]
+    file: Annotated[str, AfterValidator(name_of_a_file)]
     format: str
     precision: str
     target: str

@@ -101,6 +101,10 @@ def prepare(config: ReasoningConfig, speeds: Iterable[Speed] = Speed) -> None:
             from streamseg.reasoning.models import vlm
 
             vlm.prepare(config.vlm)
+        elif backend == "exported":
+            from streamseg.reasoning.models.exported import chat
+
+            chat.prepare(config.exported)
 
 
 def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
@@ -139,5 +143,11 @@ def build(config: ReasoningConfig, speed: Speed = Speed.FAST) -> Reasoner:
 
             network = VlmChat.open(config.vlm, config.max_targets)
             return ChatReasoner(network, config.max_targets, chosen.deadline_s)
+        case "exported":
+            from streamseg.reasoning.models.chat import ChatReasoner
+            from streamseg.reasoning.models.exported.chat import ExportedChat
+
+            graphs = ExportedChat.open(config.exported, config.max_targets)
+            return ChatReasoner(graphs, config.max_targets, chosen.deadline_s)
         case "none":
             raise ConfigError(f"reasoning.{speed}.backend: expected a reasoner, got none")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,25 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
+
+
+def require_packages(needed: Iterable[tuple[str, str]]) -> None:
+    """Make sure of packages, each with the extra that brings it; imports none.
+
+    Raises:
+        MissingDependencyError: One is not installed.
+    """
+    for package, extra in needed:
+        if not is_installed(package):
+            raise MissingDependencyError(package, extra)
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # shut out on purpose: its entry among the modules is None
+        return False
 
 
 def one_line(error: Exception) -> str:

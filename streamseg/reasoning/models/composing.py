@@ -1,11 +1,16 @@
-"""A prompt as a network's inputs: the chat template, picture tokens, pixels; runs no network."""
+"""A prompt as a network's inputs: the chat template, picture tokens, pixels; runs no network.
+
+In numpy's arrays: for Qwen-VL's families nothing here needs torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from streamseg.config import PicturesSection
@@ -16,10 +21,8 @@ from streamseg.reasoning.language.steering import OPEN_ANSWER, OPEN_THINKING
 from streamseg.reasoning.loading import one_line, quiet
 from streamseg.reasoning.models.chat import shown_size
 
-if TYPE_CHECKING:
-    import torch
-
-Inputs = dict[str, "torch.Tensor"]
+Inputs = dict[str, NDArray[Any]]
+"""By the names of transformers' own processors; integers are int64."""
 _QWEN_IMAGE = "<|image_pad|>"
 
 
@@ -67,7 +70,11 @@ def composer_for(
 
 class QwenComposer:
     """Qwen-VL's families, without torchvision: its picture processor on Pillow, and a token for
-    every `merge_size`² patches of a picture in its place in the text."""
+    every `merge_size`² patches of a picture in its place in the text.
+
+    Attributes:
+        image_id: That token.
+    """
 
     def __init__(self, folder: Path, family: Family, pictures: PicturesSection) -> None:
         from transformers import AutoTokenizer, Qwen2VLImageProcessorPil
@@ -81,17 +88,16 @@ class QwenComposer:
             raise CheckpointError(
                 f"{folder}: expected patches that make cells of {family.cell} pixels, got {cell}"
             )
-        self._image_id = self.tokenizer.convert_tokens_to_ids(_QWEN_IMAGE)
-        if not isinstance(self._image_id, int) or not self.tokenizer.chat_template:
+        image_id = self.tokenizer.convert_tokens_to_ids(_QWEN_IMAGE)
+        if not isinstance(image_id, int) or not self.tokenizer.chat_template:
             raise CheckpointError(f"{folder}: expected {_QWEN_IMAGE} and a chat template, got none")
+        self.image_id = image_id
 
     def compose(self, asked: Prompt) -> tuple[Inputs, str]:
         """See `Composer.compose`."""
-        import torch
-
         shown = asked.pictures
         prepared = self._processor(
-            images=sized(shown, self._family, self._pictures), do_resize=False, return_tensors="pt"
+            images=sized(shown, self._family, self._pictures), do_resize=False, return_tensors="np"
         )
         text, begun = _begin(self.tokenizer, asked)
         pieces = text.split(_QWEN_IMAGE)
@@ -100,17 +106,18 @@ class QwenComposer:
                 f"the model's chat template: expected {len(shown)} pictures in it, "
                 f"got {len(pieces) - 1}"
             )
-        counts = prepared["image_grid_thw"].prod(dim=1) // self._processor.merge_size**2
+        grids = np.asarray(prepared["image_grid_thw"], np.int64)
+        counts = grids.prod(axis=1) // self._processor.merge_size**2
         whole = pieces[0]
         for count, piece in zip(counts.tolist(), pieces[1:], strict=True):
             whole += _QWEN_IMAGE * count + piece
-        ids = self.tokenizer(whole, add_special_tokens=False, return_tensors="pt")["input_ids"]
-        inputs = {
+        ids = np.asarray([self.tokenizer(whole, add_special_tokens=False)["input_ids"]], np.int64)
+        inputs: Inputs = {
             "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "mm_token_type_ids": (ids == self._image_id).int(),
-            "pixel_values": prepared["pixel_values"],
-            "image_grid_thw": prepared["image_grid_thw"],
+            "attention_mask": np.ones_like(ids),
+            "mm_token_type_ids": (ids == self.image_id).astype(np.int64),
+            "pixel_values": np.asarray(prepared["pixel_values"], np.float32),
+            "image_grid_thw": grids,
         }
         return inputs, begun
 
@@ -137,7 +144,7 @@ class ProcessorComposer:
             made = self._processor(text=[text], images=[images], return_tensors="pt")
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise ReasoningError(f"the model's processor: {one_line(error)}") from None
-        return dict(made), begun
+        return {key: value.numpy() for key, value in made.items()}, begun
 
 
 def sized(shown: Sequence[Shown], family: Family, pictures: PicturesSection) -> list[Pillow.Image]:

@@ -1,62 +1,66 @@
-"""Steering inside of transformers' `generate`: what it may write next, and when it ends."""
+"""Steering and grammar joined for one answer: which tokens may come, which is written, the end.
+
+Knows tokens as numbers, and no network: whoever runs one asks before each token and tells after it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from streamseg.errors import ReasoningError
 from streamseg.reasoning.language.steering import Stage, Steering
+from streamseg.types import Mask
 
 if TYPE_CHECKING:
     from streamseg.reasoning.models.grammar import Grammar
 
 
 class Guide:
-    """Both a logits processor and, by `after`, a stopping criterion, for one answer."""
+    """One answer's guide; made anew for each.
 
-    def __init__(self, steering: Steering, grammar: Grammar | None) -> None:
+    Args:
+        damaged: What to do where logits are no numbers, for people.
+    """
+
+    def __init__(self, steering: Steering, grammar: Grammar | None, damaged: str) -> None:
         self.steering = steering
         self._grammar = grammar
+        self._damaged = damaged
         self._within = False
         """The grammar holds: from the answer's first token to its last."""
         self._over = grammar is None
         if grammar is not None:
             grammar.begin()
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Logits (1, V) of the next token to those that it is chosen by.
+    def allowed(self) -> Mask | None:
+        """(V,) bool: the tokens that may come next; None where all may."""
+        self._within = not self._over and self.steering.stage is Stage.ANSWERING
+        return self._grammar.allowed() if self._within and self._grammar is not None else None
+
+    def force(self, choice: int, sound: bool) -> int | None:
+        """The token to write in place of the `choice` among those allowed; None for the choice.
+
+        Args:
+            sound: The logits that it was chosen by are numbers.
 
         Raises:
-            ReasoningError: They are not numbers.
+            ReasoningError: They are not.
         """
-        self._within = not self._over and self.steering.stage is Stage.ANSWERING
-        if self._within and self._grammar is not None:
-            allowed = torch.from_numpy(self._grammar.allowed()).to(scores.device)
-            scores = scores.masked_fill(~allowed, -torch.inf)
-        best, choice = scores[0].max(dim=-1)
-        told = torch.stack((best.float(), choice.float(), scores[0].isnan().any().float())).tolist()
-        if told[2] or not abs(told[0]) < float("inf"):
+        if not sound:
             raise ReasoningError(
-                "the model's logits are not finite: its weights are damaged, or "
-                "reasoning.vlm.dtype does not hold them (try bfloat16 or float32)"
+                f"the model's logits are not finite: its weights are damaged, or {self._damaged}"
             )
-        forced = self.steering.force(int(choice))
-        if forced is None:
-            return scores
-        self._within = False
-        only = torch.full_like(scores, -torch.inf)
-        only[0, forced] = 0.0
-        return only
+        forced = self.steering.force(choice)
+        if forced is not None:
+            self._within = False
+        return forced
 
-    def after(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        """(1,) bool: whether the model, whose last token is the newest, has written enough."""
-        token = int(input_ids[0, -1])
+    def wrote(self, token: int) -> bool:
+        """Take note of what was written: whether that is enough."""
         if self._within and self._grammar is not None:
             self._grammar.take(token)
             if self._grammar.whole:
                 self._over = True
                 self.steering.close()
         self.steering.saw(token)
-        return torch.tensor([self.steering.stopped], device=input_ids.device)
+        return self.steering.stopped

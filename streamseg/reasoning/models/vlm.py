@@ -6,30 +6,24 @@ deadline or a loop ends in an answer. Knows no coordinates and no grounding.
 
 from __future__ import annotations
 
-import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamseg.config import VlmConfig
-from streamseg.errors import EngineError, MissingDependencyError, ReasoningError
-from streamseg.reasoning.language import schema
+from streamseg.errors import EngineError, ReasoningError
 from streamseg.reasoning.language.coordinates import Family, family_of
 from streamseg.reasoning.language.prompt import Prompt
-from streamseg.reasoning.language.steering import Limits, Steering
-from streamseg.reasoning.loading import load_whole, one_line
+from streamseg.reasoning.loading import is_installed, load_whole, one_line, require_packages
 from streamseg.reasoning.models import folder
 from streamseg.reasoning.models.chat import Completion
+from streamseg.reasoning.models.writing import Writing
 
 if TYPE_CHECKING:
     import torch
 
-    from streamseg.reasoning.models.composing import Composer
-    from streamseg.reasoning.models.grammar import Grammar
+    from streamseg.reasoning.models.composing import Composer, Inputs
 
-_STEER_SHARE = 0.7
-"""Of the time for an answer, after which thinking is ended: a list of one object takes some sixty
-tokens, thinking up to twice as many."""
+_DAMAGED = "reasoning.vlm.dtype does not hold them (try bfloat16 or float32)"
 
 
 def prepare(config: VlmConfig) -> Path:
@@ -44,9 +38,7 @@ def prepare(config: VlmConfig) -> Path:
     needed = [("torch", "neural"), ("transformers", "neural")]
     if config.grammar:
         needed.append(("llguidance", "grammar"))
-    for package, extra in needed:
-        if not _is_installed(package):
-            raise MissingDependencyError(package, extra)
+    require_packages(needed)
     place = folder.find(config.model, config.revision)
     _family(config, place)
     return place
@@ -63,10 +55,11 @@ class VlmChat:
         composer: Composer,
         family: Family,
         config: VlmConfig,
-        grammar: Grammar | None = None,
+        most: int = 16,
     ) -> None:
         """Args:
         network: With transformers' `generate`, in eval mode, on its device.
+        most: Objects in an answer, where it is held to a grammar.
         """
         import transformers
 
@@ -74,14 +67,11 @@ class VlmChat:
         self.pictures = config
         self._network = network
         self._composer = composer
-        self._grammar = grammar
-        self._most_thinking = config.most_thinking
         own: Any = network.generation_config
-        ends: Any = (
-            own.eos_token_id if own.eos_token_id is not None else composer.tokenizer.eos_token_id
-        )
+        tokenizer = composer.tokenizer
+        ends: Any = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
         self._ends = [ends] if isinstance(ends, int) else list(ends or ())
-        pad = own.pad_token_id if own.pad_token_id is not None else composer.tokenizer.pad_token_id
+        pad = own.pad_token_id if own.pad_token_id is not None else tokenizer.pad_token_id
         settings: Any = transformers.GenerationConfig
         # In place of the folder's: a penalty on repetition, as Qwen's have, would make a second
         # box on the same row less likely than another row.
@@ -91,6 +81,8 @@ class VlmChat:
             pad_token_id=pad if pad is not None else next(iter(self._ends), 0),
             use_cache=True,
         )
+        vocabulary = int(network.get_input_embeddings().weight.shape[0])
+        self._writing = Writing(tokenizer, self._ends, vocabulary, config, most, _DAMAGED)
 
     @classmethod
     def open(cls, config: VlmConfig, most: int = 16) -> VlmChat:
@@ -115,7 +107,7 @@ class VlmChat:
         options: dict[str, Any] = {"dtype": _dtype(config.dtype, device)}
         if config.attention != "auto":
             options["attn_implementation"] = config.attention
-        if config.attention == "flash_attention_2" and not _is_installed("flash_attn"):
+        if config.attention == "flash_attention_2" and not is_installed("flash_attn"):
             raise EngineError("reasoning.vlm.attention: flash_attn is not installed; use sdpa")
         family = _family(config, place)
         kind = str(folder.described(place)["model_type"])
@@ -123,13 +115,7 @@ class VlmChat:
         whole: Any = load_whole(
             "AutoModelForImageTextToText", place, "a vision-language model", "neural", **options
         )
-        grammar = None
-        if config.grammar:
-            from streamseg.reasoning.models.grammar import Grammar
-
-            length = int(whole.get_input_embeddings().weight.shape[0])
-            grammar = Grammar(composer.tokenizer, length, schema.block(most))
-        return cls(_moved(whole, device), composer, family, config, grammar)
+        return cls(_moved(whole, device), composer, family, config, most)
 
     def complete(self, asked: Prompt, until: float) -> Completion:
         """See `Chat.complete`. Over its budget or its time of thinking the model is steered to its
@@ -140,58 +126,35 @@ class VlmChat:
         """
         import torch
 
-        from streamseg.reasoning.models.guiding import Guide
+        from streamseg.reasoning.models.generating import InGenerate
 
         inputs, begun = self._composer.compose(asked)
-        steering = self._steering(asked, until)
-        guide = Guide(steering, self._grammar if asked.objects else None)
+        guide = self._writing.guide(asked, until)
+        within = InGenerate(guide)
         try:
-            weight = next(self._network.parameters())
-            moved = {
-                key: value.to(weight.device, weight.dtype if value.is_floating_point() else None)
-                for key, value in inputs.items()
-            }
             with torch.inference_mode():
                 wrote = self._network.generate(
-                    **moved,
-                    max_new_tokens=asked.budget + self.pictures.answer_tokens + 64,
-                    logits_processor=[guide],
-                    stopping_criteria=[guide.after],
+                    **self._placed(inputs),
+                    max_new_tokens=self._writing.longest(asked),
+                    logits_processor=[within],
+                    stopping_criteria=[within.after],
                 )
         except (RuntimeError, ValueError, IndexError) as error:
             raise ReasoningError(f"the model cannot run: {one_line(error)}") from error
         ids = wrote[0, inputs["input_ids"].shape[1] :].tolist()
-        while ids and ids[-1] in self._ends:
-            ids.pop()
-        text = begun + self._decode(ids)
-        return Completion(text, steering.thought or len(ids), tuple(steering.notes))
+        return self._writing.completion(begun, ids, guide)
 
-    def _steering(self, asked: Prompt, until: float) -> Steering:
-        now = time.monotonic()
-        limits = Limits(
-            thinking=min(asked.budget, self._most_thinking),
-            answer=self.pictures.answer_tokens,
-            steer_at=now + _STEER_SHARE * (until - now),
-            stop_at=until,
-        )
-        return Steering(
-            self._encode,
-            self._decode,
-            self._ends,
-            asked.thinks,
-            limits,
-            tagged=self._grammar is not None and asked.objects,
-        )
+    def _placed(self, inputs: Inputs) -> dict[str, torch.Tensor]:
+        """Inputs as tensors where the network lies, fractions in its dtype."""
+        import torch
 
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._composer.tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    def _decode(self, ids: Any) -> str:
-        text: str = self._composer.tokenizer.decode(
-            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return text
+        weight = next(self._network.parameters())
+        placed = {}
+        for key, array in inputs.items():
+            value = torch.from_numpy(array)
+            dtype = weight.dtype if value.is_floating_point() else None
+            placed[key] = value.to(weight.device, dtype)
+        return placed
 
 
 def _family(config: VlmConfig, place: Path) -> Family:
@@ -216,10 +179,3 @@ def _moved(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
             f"the model does not fit on {device}: {one_line(error)}; use a smaller one, or "
             "reasoning.vlm.dtype=bfloat16"
         ) from error
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # shut out on purpose: its entry among the modules is None
-        return False

@@ -95,8 +95,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Taught]:
         asked = question(chat)
         inputs, begun = chat._composer.compose(asked)
         assert begun == "<think>"
-        vlm_layouts.teach(chat._network, inputs, chat._encode(THOUGHT))
-        made[kind] = Taught(folder, chat, asked, inputs, untaught)
+        given = {key: torch.from_numpy(array) for key, array in inputs.items()}
+        vlm_layouts.teach(chat._network, given, chat._writing.encode(THOUGHT))
+        made[kind] = Taught(folder, chat, asked, given, untaught)
     return made
 
 
@@ -170,7 +171,7 @@ def test_tokens_are_those_of_transformers_own_greedy_generate(
         wrote = network.generate(**held.inputs, generation_config=greedy)
         ids = wrote[0, held.inputs["input_ids"].shape[1] :].tolist()
         assert head is not learnt or ids[-1] in ends
-        expected = held.chat._decode([token for token in ids if token not in ends])
+        expected = held.chat._writing.decode([token for token in ids if token not in ends])
         asked = Prompt(held.asked.system, held.asked.parts, True, budget=count)
         assert held.chat.complete(asked, until=1e9).text.startswith(f"<think>{expected}")
 
@@ -212,7 +213,7 @@ def test_logits_that_are_no_numbers_are_told_of_in_one_line(one: Taught) -> None
 def test_without_thinking_the_answer_is_begun(one: Taught) -> None:
     inputs, begun = one.chat._composer.compose(question(one.chat, thinks=False))
     assert begun == "<answer>"
-    assert one.chat._decode(inputs["input_ids"][0].tolist()).endswith("assistant\n<answer>")
+    assert one.chat._writing.decode(inputs["input_ids"][0].tolist()).endswith("assistant\n<answer>")
 
 
 def test_templates_that_begin_the_thinking_themselves(one: Taught) -> None:
@@ -222,7 +223,9 @@ def test_templates_that_begin_the_thinking_themselves(one: Taught) -> None:
     try:
         inputs, begun = one.chat._composer.compose(one.asked)
         assert begun == "<think>"
-        assert one.chat._decode(inputs["input_ids"][0].tolist()).endswith("assistant\n<think>\n")
+        assert one.chat._writing.decode(inputs["input_ids"][0].tolist()).endswith(
+            "assistant\n<think>\n"
+        )
         _, begun = one.chat._composer.compose(question(one.chat, thinks=False))
         assert begun == "<think>\n</think>\n\n<answer>"
         tokenizer.chat_template = "{{ messages[0]['content'] }}"
@@ -281,7 +284,7 @@ def test_any_other_model_goes_through_its_own_processor(tmp_path: Path) -> None:
     inputs, begun = chat._composer.compose(question(chat))
     assert begun == "<think>"
     assert inputs["pixel_values"].shape == (2, 3, 56, 56)
-    assert int((inputs["input_ids"] == chat._encode("<image>")[0]).sum()) == 2 * 16
+    assert int((inputs["input_ids"] == chat._writing.encode("<image>")[0]).sum()) == 2 * 16
     wrote = chat.complete(question(chat, budget=5), until=1e9)
     assert "\n</think>\n<answer>" in wrote.text
 

@@ -1,0 +1,2 @@
+"""The reasoning model as `streamseg export --parts reasoner` writes it: read, checked and run in
+ONNX Runtime, without torch."""
