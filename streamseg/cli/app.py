@@ -19,6 +19,7 @@ from streamseg.cli.inspect import doctor, list_configs
 from streamseg.cli.models import models
 from streamseg.cli.run import run
 from streamseg.cli.segment import segment
+from streamseg.cli.train import train
 from streamseg.errors import StreamSegError, UsageError
 from streamseg.signals import SIGNALS, Aborted
 from streamseg.version import __version__
@@ -46,6 +47,7 @@ app.command("configs")(list_configs)
 app.command("export")(export_parts)
 app.command()(doctor)
 app.add_typer(models, name="models", invoke_without_command=True)
+app.add_typer(train, name="train")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -81,9 +81,16 @@ class Setting:
     """What every play is made from: the size, the seed's dice and perhaps pictures."""
 
     def __init__(
-        self, name: str, size: tuple[int, int], seed: int, split: str, textures: Path | None
+        self,
+        name: str,
+        size: tuple[int, int],
+        seed: int,
+        split: str,
+        textures: Path | None,
+        per_kind: int = 2,
     ) -> None:
         self.size = size
+        self.per_kind = per_kind
         self.unit = min(size[0] / 640.0, size[1] / 360.0)
         self.rng = np.random.default_rng([SPLITS.index(split), zlib.crc32(name.encode()), seed])
         self.textures = load_textures(textures) if textures is not None else []
@@ -134,7 +141,9 @@ def _clip(
     director = setting.director(rules, camera)
     drawn = cast(rules, backgrounds.HIDDEN_COLOURS[ground], rng)
     objects = [item for part in drawn if (item := director.place(part)) is not None]
-    told = expressions.write(objects, camera, setting.size, rules.rank, rng, about=about)
+    told = expressions.write(
+        objects, camera, setting.size, rules.rank, rng, setting.per_kind, about
+    )
     return Clip(stage, objects, setting.shuffled(objects), told)
 
 

@@ -79,6 +79,7 @@ def scene(
     fps: float = DEFAULT_FPS,
     frames: int | None = None,
     textures: Path | None = None,
+    per_kind: int = 2,
 ) -> Scene:
     """Make a scene.
 
@@ -88,6 +89,7 @@ def scene(
         size: Width and height, each at least 64.
         frames: How many; None for as many as the scene needs to show what it is about.
         textures: A picture, a folder of pictures or a video to take grounds from.
+        per_kind: Most sentences of each kind, on the levels; the pictures do not depend on it.
 
     Raises:
         UsageError: An unknown name or split, or a size, rate or length that cannot be.
@@ -111,4 +113,5 @@ def scene(
             f"expected at most {MOST_FRAMES} frames, {LONGEST_S:g} s and a seed of 64 bits, "
             f"got {_brief(frames)} at {fps:g} a second and {_brief(seed)}"
         )
-    return Scene(name, PLAYS[name](Setting(name, size, seed, split, textures)), size, fps, frames)
+    setting = Setting(name, size, seed, split, textures, per_kind)
+    return Scene(name, PLAYS[name](setting), size, fps, frames)

@@ -7,11 +7,21 @@ a box that lies in the picture under one convention often does so under another.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from streamseg.errors import ConfigError, ReasoningError
+from streamseg.errors import CheckpointError, ConfigError, ReasoningError
 from streamseg.types import Box, Point
+
+SQUARE_SIDE = 840
+THOUSAND = 1000
+STATED = "coordinates"
+"""The entry of a checkpoint's config.json that states its convention, where it is of its own."""
+_MOST_SIDE = 16384
+_MOST_STRETCHED = 200
+"""Pictures more elongated than this the processors of these families refuse."""
 
 
 class Convention(StrEnum):
@@ -23,12 +33,8 @@ class Convention(StrEnum):
     """0 to 1000 along each side of the picture, whatever its size."""
     SQUARE = "square840"
     """Pixels of the picture stretched to 840 × 840."""
-
-
-SQUARE_SIDE = 840
-THOUSAND = 1000
-_MOST_STRETCHED = 200
-"""Pictures more elongated than this the processors of these families refuse."""
+    STRETCHED = "stretched"
+    """Pixels of the picture stretched to a size that the checkpoint itself states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,14 @@ class Family:
             are merged.
         least: Pixels below which its processor enlarges a picture.
         most: Pixels above which its processor shrinks one, whatever the budget.
+        size: Width and height that a picture is stretched to, under a convention that stretches.
     """
 
     convention: Convention
     cell: int = 28
     least: int = 56 * 56
     most: int = 28 * 28 * 16384
+    size: tuple[int, int] = (SQUARE_SIDE, SQUARE_SIDE)
 
 
 FAMILIES: dict[str, Family] = {
@@ -55,6 +63,9 @@ FAMILIES: dict[str, Family] = {
     "qwen3_vl_moe": Family(Convention.THOUSAND, cell=32, least=256 * 256, most=4096 * 4096),
 }
 """By `model_type` of the checkpoint's config.json; the limits are those of the public folders."""
+
+SET = (Convention.RESIZED, Convention.THOUSAND, Convention.SQUARE)
+"""What a config may say; a size to stretch to is stated by the checkpoint alone."""
 
 CHECKPOINTS: dict[str, Convention] = {"visionreasoner": Convention.SQUARE}
 """By a part of the checkpoint's name: those trained to another convention than their family's."""
@@ -72,6 +83,30 @@ def type_from_name(name: str) -> str:
     empty where it tells none."""
     plain = _plain(name)
     return next((kind for part, kind in _NAMED.items() if part in plain), "")
+
+
+def stated(described: Mapping[str, Any]) -> Family | None:
+    """The family that a checkpoint states for itself; None where it states none.
+
+    Args:
+        described: Its config.json: `"coordinates": {"convention": "stretched", "size": [160, 96],
+            "cell": 16}`.
+
+    Raises:
+        CheckpointError: What it states cannot be.
+    """
+    told = described.get(STATED)
+    if told is None:
+        return None
+    match told:
+        case {"convention": "stretched", "size": [int(width), int(height)], "cell": int(cell)} if (
+            0 < cell <= width <= _MOST_SIDE and cell <= height <= _MOST_SIDE
+        ) and not (width % cell or height % cell):
+            return Family(Convention.STRETCHED, cell=cell, size=(width, height))
+    raise CheckpointError(
+        f"the checkpoint's config.json: expected {STATED} with a convention of {'stretched'!r}, a "
+        f"size, and a cell that divides both sides, got {str(told)[:100]}"
+    )
 
 
 def family_of(model_type: str, name: str = "", convention: str = "auto") -> Family:
@@ -95,7 +130,7 @@ def family_of(model_type: str, name: str = "", convention: str = "auto") -> Fami
     if known is None:
         raise ConfigError(
             f"in what numbers the model {(model_type or name)[:60]!r} writes boxes is not known: "
-            f"set convention to one of {', '.join(Convention)}; known are {', '.join(FAMILIES)}"
+            f"set convention to one of {', '.join(SET)}; known are {', '.join(FAMILIES)}"
         )
     return known
 
@@ -148,9 +183,8 @@ def scale_of(family: Family, width: int, height: int, pixels: int) -> Scale:
     Raises:
         ReasoningError: The picture is more elongated than the family takes.
     """
-    if family.convention is Convention.SQUARE:
-        square = (SQUARE_SIDE, SQUARE_SIDE)
-        return Scale((width, height), square, square)
+    if family.convention in (Convention.SQUARE, Convention.STRETCHED):
+        return Scale((width, height), family.size, family.size)
     most = max(min(pixels, family.most), family.least)
     shown = fitted(width, height, family.cell, family.least, most)
     if shown[0] * shown[1] < family.least:  # rounded down past it: as a processor would, again

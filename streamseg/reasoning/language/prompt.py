@@ -59,6 +59,7 @@ _SYSTEM = (
 _COUNTED = {
     Convention.RESIZED: "in pixels of that picture, which is {0} wide and {1} high",
     Convention.SQUARE: "in pixels of that picture, which is {0} wide and {1} high",
+    Convention.STRETCHED: "in pixels of that picture, which is {0} wide and {1} high",
     Convention.THOUSAND: "from 0 at its left and upper edge to 1000 at its right and lower edge",
 }
 _EXAMPLES = (((0.12, 0.31, 0.35, 0.77), (0.22, 0.52)), ((0.55, 0.08, 0.9, 0.4), (0.7, 0.25)))

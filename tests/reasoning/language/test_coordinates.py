@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-from streamseg.errors import ConfigError, ReasoningError
+from streamseg.errors import CheckpointError, ConfigError, ReasoningError
 from streamseg.reasoning.language.coordinates import (
     FAMILIES,
     Convention,
@@ -16,6 +16,7 @@ from streamseg.reasoning.language.coordinates import (
     family_of,
     fitted,
     scale_of,
+    stated,
     type_from_name,
 )
 
@@ -116,8 +117,39 @@ def test_a_convention_is_said_by_the_config_first_then_by_the_checkpoint() -> No
     assert family_of("qwen3_vl", convention="resized").cell == 32
 
 
+STATED = {"convention": "stretched", "size": [160, 100], "cell": 20}
+
+
+def test_a_checkpoint_may_state_a_size_that_pictures_are_stretched_to() -> None:
+    family = stated({"model_type": "qwen3_vl", "coordinates": STATED})
+    assert family is not None
+    scale = scale_of(family, 640, 480, pixels=400)
+    assert scale.shown == scale.span == (160, 100)
+    assert scale.to_model((320.0, 240.0)) == (80, 50)
+    assert stated({"model_type": "qwen3_vl"}) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"convention": "thousand"},
+        {"size": [160]},
+        {"size": [161, 100]},
+        {"size": [160.0, 100]},
+        {"size": [20_000, 100]},
+        {"cell": 0},
+        {"cell": "20"},
+    ],
+)
+def test_what_a_checkpoint_states_must_be_able_to_be(changed: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match="expected coordinates with"):
+        stated({"coordinates": {**STATED, **changed}})
+    with pytest.raises(CheckpointError, match="expected coordinates with"):
+        stated({"coordinates": "stretched"})
+
+
 def test_an_unknown_model_is_not_guessed_at() -> None:
-    with pytest.raises(ConfigError, match=r"set convention to one of resized, thousand, square840"):
+    with pytest.raises(ConfigError, match=r"to one of resized, thousand, square840; known"):
         family_of("internvl")
 
 
