@@ -29,8 +29,9 @@ _ALIGNED = 4096
 """Bytes: where a weight begins, so that it can be mapped into memory."""
 _INSIDE = 1024
 """Bytes up to which a constant stands in the graph itself."""
-_EXACT = 1
-"""MatMulNBits' accuracy_level: sums in float32, activations as they are."""
+_ACTIVATIONS = 4
+"""MatMulNBits' accuracy_level: on a CPU activations are rounded to eight bits too, block by block.
+As they are (1), a token of 224 million int8 weights took 1.6 s on two cores; so, 0.05 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Sheet:
             N=matrix.shape[0],
             bits=bits,
             block_size=BLOCK,
-            accuracy_level=_EXACT,
+            accuracy_level=_ACTIVATIONS,
         )
 
     # ── the file ─────────────────────────────────────────────────────────────────────────────

@@ -39,12 +39,15 @@ class OnnxRuntimeOptions:
         device_id: Of the GPU.
         cache: Where the TensorRT provider keeps what it timed; None: it times anew. Its engines
             are not kept: they are executable code, which it would load without asking us.
+        lengths: Inputs are of another length at every run: how memory was laid out for one is then
+            not kept, for it would be for each of them.
     """
 
     providers: tuple[Provider, ...] = ("cpu",)
     threads: int = 0
     device_id: int = 0
     cache: Path | None = None
+    lengths: bool = False
 
 
 def available_providers() -> tuple[Provider, ...]:
@@ -85,6 +88,7 @@ def open_session(part: str, source: Path | bytes, options: OnnxRuntimeOptions) -
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
     settings.intra_op_num_threads = options.threads or os.cpu_count() or 1
+    settings.enable_mem_pattern = not options.lengths
     # Threads that wait busily between runs take the cores from what torch does in the meantime.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     content = str(source) if isinstance(source, Path) else source

@@ -5,6 +5,7 @@ Knows arrays and tokens; nothing of prompts, budgets and answers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Graphs:
         image_id: int,
         options: OnnxRuntimeOptions | None = None,
     ) -> None:
-        options = options or OnnxRuntimeOptions()
+        options = replace(options or OnnxRuntimeOptions(), lengths=True)
         self._sight = sight
         self._image_id = image_id
         self._vision = open_session(vision.name, vision, options)
