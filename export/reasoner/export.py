@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,7 +31,7 @@ from streamseg.export.reasoner.judge import (
 )
 from streamseg.export.reasoner.sheet import OPSET, Bits, Written
 from streamseg.export.reasoner.vision import levels, sight, write_vision
-from streamseg.reasoning.language.coordinates import family_of
+from streamseg.reasoning.language.coordinates import family_in
 from streamseg.reasoning.loading import load_whole
 from streamseg.reasoning.models import folder as folders
 from streamseg.reasoning.models.composing import QwenComposer
@@ -86,14 +86,15 @@ class Reasoner:
             OutputError: The folder cannot be written.
         """
         place = folders.find(self.model, self.revision)
-        kind = str(folders.described(place)["model_type"])
+        told = folders.described(place)
+        kind = str(told["model_type"])
         if kind not in records.FAMILIES:
             raise ConfigError(
                 f"--parts reasoner: expected a model_type of {', '.join(records.FAMILIES)}, got "
                 f"{kind[:60]!r} in {place}"
             )
         source = Path(self.model).name or place.resolve().name
-        making = _Making(place, kind, source, precision, staging, step)
+        making = _Making(place, told, source, precision, staging, step)
         described = making.record(output / records.FOLDER)
         return making.finish(described, output / records.FOLDER, count)
 
@@ -102,15 +103,21 @@ class _Making:
     """One export's course."""
 
     def __init__(
-        self, place: Path, kind: str, source: str, precision: Precision, staging: Path, step: Step
+        self,
+        place: Path,
+        told: Mapping[str, Any],
+        source: str,
+        precision: Precision,
+        staging: Path,
+        step: Step,
     ) -> None:
         self._place = place
         self._source = source
-        self._kind = kind
+        self._kind = str(told["model_type"])
         self._precision = precision
         self._staging = staging
         self._step = step
-        self._family = family_of(kind, source)
+        self._family = family_in(told, source)
         step("reasoner: reading weights", 0, _STEPS)
         self._composer = QwenComposer(place, self._family, PICTURES)
         whole = load_whole(

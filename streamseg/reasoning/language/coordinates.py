@@ -135,6 +135,21 @@ def family_of(model_type: str, name: str = "", convention: str = "auto") -> Fami
     return known
 
 
+def family_in(described: Mapping[str, Any], name: str = "", convention: str = "auto") -> Family:
+    """The family of a checkpoint: what it states for itself, or what is known of its kind.
+
+    Args:
+        described: Its config.json.
+        name, convention: As `family_of` has them.
+
+    Raises:
+        CheckpointError, ConfigError: As `stated` and `family_of`.
+    """
+    if convention == "auto" and (own := stated(described)):
+        return own
+    return family_of(str(described["model_type"]), name, convention)
+
+
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 

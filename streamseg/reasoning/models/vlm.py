@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamseg.config import VlmConfig
 from streamseg.errors import EngineError, ReasoningError
-from streamseg.reasoning.language.coordinates import Family, family_of, stated
+from streamseg.reasoning.language.coordinates import Family, family_in
 from streamseg.reasoning.language.prompt import Prompt
 from streamseg.reasoning.loading import is_installed, load_whole, one_line, require_packages
 from streamseg.reasoning.models import folder
@@ -158,11 +158,7 @@ class VlmChat:
 
 
 def _family(config: VlmConfig, place: Path) -> Family:
-    described = folder.described(place)
-    if config.convention == "auto" and (own := stated(described)):
-        return own
-    name = Path(config.model).name
-    return family_of(str(described["model_type"]), name, config.convention)
+    return family_in(folder.described(place), Path(config.model).name, config.convention)
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

@@ -13,9 +13,10 @@ import numpy as np
 from streamseg.config import ExportedConfig
 from streamseg.engines.onnx_session import OnnxRuntimeOptions, require
 from streamseg.errors import EngineError, ReasoningError
-from streamseg.reasoning.language.coordinates import Family, family_of
+from streamseg.reasoning.language.coordinates import Family, family_in
 from streamseg.reasoning.language.prompt import Prompt
 from streamseg.reasoning.loading import require_packages
+from streamseg.reasoning.models import folder
 from streamseg.reasoning.models.chat import Completion
 from streamseg.reasoning.models.exported import record as records
 from streamseg.reasoning.models.exported.record import Record
@@ -46,6 +47,7 @@ def prepare(config: ExportedConfig) -> tuple[Path, Record, str]:
     described = records.read(place)
     precision = described.chosen(config.precision)
     records.check_sizes(place, described, precision)
+    _family(config, place, described)
     require((config.provider,), "the exported reasoner")
     return place, described, precision
 
@@ -92,7 +94,7 @@ class ExportedChat:
 
         place, described, precision = prepare(config)
         records.check_hashes(place, described, precision)
-        family = family_of(described.model_type, described.source, config.convention)
+        family = _family(config, place, described)
         composer = composer_for(place, described.model_type, family, config)
         options = OnnxRuntimeOptions((config.provider,), config.threads)
         graphs = Graphs.open(place, described, precision, options)
@@ -123,6 +125,10 @@ class ExportedChat:
         except (EngineError, ValueError) as error:
             raise ReasoningError(f"the model cannot run: {error}") from error
         return self._writing.completion(begun, ids, guide)
+
+
+def _family(config: ExportedConfig, place: Path, described: Record) -> Family:
+    return family_in(folder.described(place), described.source, config.convention)
 
 
 def _best(logits: Logits, allowed: np.ndarray | None) -> tuple[int, bool]:

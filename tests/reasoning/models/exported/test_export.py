@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import vlm_layouts
 from exported_reasoners import SMALL, Pair, export, question
 
@@ -18,9 +19,11 @@ from streamseg.errors import ConfigError, EngineError
 from streamseg.export.reasoner import export as exporting
 from streamseg.export.reasoner import judge as judging
 from streamseg.export.reasoner.judge import Judgement
+from streamseg.reasoning.language.coordinates import Convention
 from streamseg.reasoning.models.exported import record
 from streamseg.reasoning.models.exported.chat import ExportedChat
 from streamseg.reasoning.models.exported.record import Agreement, Record
+from streamseg.training.nano import folder, network
 
 every_kind = pytest.mark.parametrize("kind", vlm_layouts.KINDS)
 
@@ -96,6 +99,22 @@ def test_rounded_weights_join_the_exact_ones(
     assert set(found.needed("fp32")).isdisjoint(found.precisions[precision].decoder.files)
     settings = ExportedConfig(folder=str(tmp_path), precision=precision, **SMALL)
     wrote = ExportedChat.open(settings).complete(question(pair.vlm), until=1e9)
+    assert wrote.text.startswith("<think>")
+
+
+def test_a_checkpoint_that_states_its_own_convention(tmp_path: Path) -> None:
+    """The small reasoner's network: one size of pictures, no levels but the last."""
+    torch.manual_seed(0)
+    folder.save(network.build().eval(), tmp_path / "own")
+    export(tmp_path / "own", tmp_path, count=2)
+    found = described(tmp_path)
+    assert (found.window, found.table) == (0, 16)
+    told = found.precisions["fp32"].agreement
+    assert told.equal + told.ties == told.tokens == 2 * 24
+    chat = ExportedChat.open(ExportedConfig(folder=str(tmp_path), threads=1))
+    assert chat.family.convention is Convention.STRETCHED
+    assert chat.family.size == network.SIZE
+    wrote = chat.complete(question(chat, budget=8), until=1e9)
     assert wrote.text.startswith("<think>")
 
 
