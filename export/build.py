@@ -21,7 +21,7 @@ from streamseg.export.onnx import to_model
 from streamseg.export.part import Part
 from streamseg.export.precision import Precision, lower
 from streamseg.export.provider import describe
-from streamseg.export.tensorrt import CURRENT, build_plan
+from streamseg.export.tensorrt import CURRENT, Lengths, build_plan
 from streamseg.export.verify import LIMITS, Verdict, reference, verify
 
 Format = Literal["onnx", "tensorrt", "tensorrt-rtx"]
@@ -160,8 +160,8 @@ def _judge(part: Part, lowered: Part, onnx: bytes, order: Order) -> tuple[list[V
     return verdicts, ["equal on ONNX Runtime"]
 
 
-def build_for(name: str, onnx: bytes, order: Order) -> bytes:
-    """A plan of a graph, for the card of the order.
+def build_for(name: str, onnx: bytes | Path, order: Order, lengths: Lengths | None = None) -> bytes:
+    """A plan of a graph, for the card of the order; see `build_plan`.
 
     Raises:
         ConfigError: A target that is not known, or the one here, and none is.
@@ -173,7 +173,7 @@ def build_for(name: str, onnx: bytes, order: Order) -> bytes:
         raise ConfigError(
             "expected a GPU for --target current, found none; name one, such as --target sm86"
         )
-    return build_plan(name, onnx, order.target, family, order.timings)
+    return build_plan(name, onnx, order.target, family, order.timings, lengths)
 
 
 def judge_plan(

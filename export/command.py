@@ -26,6 +26,7 @@ from streamseg.export.precision import DTYPES, Precision, lower
 from streamseg.export.reasoner.export import NAME as REASONER
 from streamseg.export.reasoner.export import Precision as Rounding
 from streamseg.export.reasoner.export import Reasoner
+from streamseg.export.reasoner.plans import build_plans
 from streamseg.export.tensorrt import CURRENT, TIMING_CACHE
 from streamseg.export.verify_xmem import (
     CLIP_FRAMES,
@@ -37,6 +38,7 @@ from streamseg.export.verify_xmem import (
 from streamseg.export.whole import Whole
 from streamseg.export.xmem import Kind, XMemShapes, part_name
 from streamseg.nets.xmem import XMem
+from streamseg.reasoning.models.exported.record import FOLDER
 
 Step = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and of how many."""
@@ -95,7 +97,12 @@ def export(config: Config, wanted: Wanted, output: Path, step: Step) -> list[Mad
                     rows += _export_one(source, names, config, wanted, order, step, total, rows)
         for reasoner in reasoners:
             with _staging(output) as staging:
-                rows += reasoner.export(_of_reasoner(wanted), staging, output, step)
+                made = reasoner.export(_of_reasoner(wanted), staging, output, step)
+                exact = all(not row.verdict.startswith("FAILED") for row in made)
+                if wanted.format != "onnx" and exact:
+                    step(f"reasoner: {wanted.format} for {wanted.target}", 0, 1)
+                    made += build_plans(output / FOLDER, _order(wanted, "fp32", staging))
+                rows += made
     return rows
 
 
@@ -128,9 +135,10 @@ def _of_reasoner(wanted: Wanted) -> Rounding:
         raise ConfigError(
             f"reasoner: expected --precision fp32, int8 or int4, got {wanted.precision}"
         )
-    if wanted.format != "onnx":
+    if wanted.format != "onnx" and wanted.precision != "fp32":
         raise ConfigError(
-            f"reasoner: expected --format onnx, got {wanted.format}: its lengths are open"
+            f"reasoner: expected --precision fp32 with --format {wanted.format}, got "
+            f"{wanted.precision}: rounded weights are ONNX Runtime's own operators"
         )
     return cast(Rounding, wanted.precision)
 

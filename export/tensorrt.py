@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size
 CURRENT = "current"
 TIMING_CACHE = "timing.cache"
+Shape = tuple[int, ...]
 
 
 def targets(family: Family) -> tuple[str, ...]:
@@ -31,22 +33,28 @@ def targets(family: Family) -> tuple[str, ...]:
     return (*sorted((n for n in names if n.startswith("sm")), key=lambda n: int(n[2:])), CURRENT)
 
 
+Lengths = Mapping[str, tuple[Shape, Shape, Shape]]
+"""Of inputs whose sides are open: the least shape, the usual one and the largest, by name."""
+
+
 def build_plan(
     part: str,
-    onnx: bytes,
+    onnx: bytes | Path,
     target: str = CURRENT,
     family: Family = "tensorrt-rtx",
     timing_cache: Path | None = None,
+    lengths: Lengths | None = None,
 ) -> bytes:
     """Compile a part.
 
     Args:
         part: Its name, for errors.
-        onnx: The model.
+        onnx: The model, or its file where weights lie beside it.
         target: One of `targets`.
         family: The library to build with.
         timing_cache: Kept between builds, so that a kernel is timed once; made if missing.
             TensorRT-RTX times nothing when it builds, and keeps none.
+        lengths: What it is built for, of inputs with open sides.
 
     Raises:
         ConfigError: No such target.
@@ -61,6 +69,11 @@ def build_plan(
     network = _parsed(library, builder, log, part, onnx)
     config = builder.create_builder_config()
     _aim(library, config, target, family)
+    if lengths:
+        profile = builder.create_optimization_profile()
+        for name, shapes in lengths.items():
+            profile.set_shape(name, *shapes)
+        config.add_optimization_profile(profile)
     timing_cache = timing_cache if family == "tensorrt" else None
     cache = _load_timings(config, timing_cache)
     plan = builder.build_serialized_network(network, config)
@@ -70,10 +83,11 @@ def build_plan(
     return bytes(plan)
 
 
-def _parsed(library: Any, builder: Any, log: Log, part: str, onnx: bytes) -> Any:
+def _parsed(library: Any, builder: Any, log: Log, part: str, onnx: bytes | Path) -> Any:
     network = builder.create_network(_strongly_typed(library))
     parser = library.OnnxParser(network, log.listener)
-    if not parser.parse(onnx):
+    read = parser.parse_from_file(str(onnx)) if isinstance(onnx, Path) else parser.parse(onnx)
+    if not read:
         told = [parser.get_error(index) for index in range(parser.num_errors)]
         text = "; ".join(_complaint(error) for error in told)
         raise EngineError(f"{part}: TensorRT does not take this ONNX: {text[:500]}")

@@ -106,6 +106,24 @@ class Rounded:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """A TensorRT plan of one of the graphs in fp32, for whoever runs it: nothing here does.
+
+    Attributes:
+        part: "reasoner_vision" or "reasoner_decoder".
+        format: "tensorrt" or "tensorrt-rtx".
+        target: Compute capability of the card that it is for, such as "sm89".
+        lengths: By input, the least, the usual and the largest shape that it was built for.
+    """
+
+    part: str
+    format: str
+    target: str
+    lengths: dict[str, tuple[tuple[int, ...], ...]]
+    build_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The folder's own description.
 
@@ -123,6 +141,7 @@ class Record:
         files: Every file but this, by name: the graphs of all precisions and what the tokenizer
             and the processor need.
         precisions: By name.
+        plans: By the name of their file.
     """
 
     model_type: str
@@ -138,6 +157,7 @@ class Record:
     versions: dict[str, str]
     files: dict[FileName, Held]
     precisions: dict[str, Rounded] = field(default_factory=dict)
+    plans: dict[FileName, Plan] = field(default_factory=dict)
 
     def chosen(self, precision: str) -> str:
         """The precision that "auto" means, or the one named.
@@ -161,7 +181,8 @@ class Record:
             for graph in (rounded.vision, rounded.decoder)
             for name in graph.files
         }
-        return [name for name in self.files if of_graphs.get(name, precision) == precision]
+        mine = (name for name in self.files if name not in self.plans)
+        return [name for name in mine if of_graphs.get(name, precision) == precision]
 
 
 _RECORD = TypeAdapter(Record)

@@ -16,9 +16,11 @@ from exported_reasoners import SMALL, Pair, export, question
 from streamseg import cli
 from streamseg.config import ExportedConfig
 from streamseg.errors import ConfigError, EngineError
+from streamseg.export.build import Order
 from streamseg.export.reasoner import export as exporting
 from streamseg.export.reasoner import judge as judging
 from streamseg.export.reasoner.judge import Judgement
+from streamseg.export.reasoner.plans import build_plans
 from streamseg.reasoning.language.coordinates import Convention
 from streamseg.reasoning.models.exported import record
 from streamseg.reasoning.models.exported.chat import ExportedChat
@@ -140,9 +142,32 @@ def test_by_the_command(
     assert done.value.code == 2
     assert "expected --precision fp32, int8 or int4" in capsys.readouterr().err
     with pytest.raises(SystemExit) as done:
-        cli.main([*words, "--format", "tensorrt-rtx"])
+        cli.main([*words, "--format", "tensorrt-rtx", "--precision", "int8"])
     assert done.value.code == 2
-    assert "expected --format onnx" in capsys.readouterr().err
+    assert "expected --precision fp32 with --format tensorrt-rtx" in capsys.readouterr().err
+
+
+@every_kind
+def test_plans_are_built_for_a_card_that_is_not_here(
+    pairs: dict[str, Pair], tmp_path: Path, kind: str
+) -> None:
+    """Every operator is one that TensorRT-RTX has, with every length open."""
+    place = tmp_path / "reasoner"
+    shutil.copytree(pairs[kind].exported / "reasoner", place)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    rows = build_plans(place, Order("tensorrt-rtx", "fp32", "sm89", staging))
+    assert [row.verdict for row in rows] == ["built, not run: nothing here runs it"] * 2
+    found = described(tmp_path)
+    names = {f"reasoner_{part}.fp32.sm89.tensorrt-rtx.plan" for part in ("vision", "decoder")}
+    assert set(found.plans) == names
+    assert names < set(found.files)
+    assert names.isdisjoint(found.needed("fp32"))
+    plan = found.plans["reasoner_decoder.fp32.sm89.tensorrt-rtx.plan"]
+    assert (plan.target, plan.format) == ("sm89", "tensorrt-rtx")
+    assert plan.lengths["past_key_0"] == ((1, 2, 0, 8), (1, 2, 1024, 8), (1, 2, 3072, 8))
+    held = record.hashes(place, names)
+    assert all(held[name] == found.files[name] for name in names)
 
 
 def test_int8_is_the_reasoners_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
