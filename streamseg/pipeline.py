@@ -25,6 +25,7 @@ from streamseg.config import Config
 from streamseg.errors import SourceError
 from streamseg.keyframes.sampling.live import Sample
 from streamseg.keyframes.watch import KeyframeWatch, Look
+from streamseg.loop import merges
 from streamseg.loop.engines_in_use import EnginesInUse
 from streamseg.loop.inbox import Inbox
 from streamseg.loop.listener import OnEvent
@@ -33,7 +34,8 @@ from streamseg.loop.telemetry import Telemetry
 from streamseg.propagation import Propagator
 from streamseg.propagation.areas import without
 from streamseg.propagation.catchup import CatchUp, Job
-from streamseg.propagation.tracks import Merge, Sight, TrackBook
+from streamseg.propagation.tracks import TrackBook
+from streamseg.propagation.verdicts import Merge, Sight
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.conversation import Conversation
 from streamseg.reasoning.dialogue import Answer, Question
@@ -210,6 +212,7 @@ class Run:
             merged = self._merge_finished(frame, propagated)
         if merged is not None:
             masks = self._tracks.update(frame, merged, self._clock.now_ns())
+        self._tell_shift(frame)
         for kind, message in self._engines.news():
             self._tell(kind, message, frame)
         timings["latency"] = self._latency_ms(frame, started_ns, timings)
@@ -272,6 +275,8 @@ class Run:
             replaying=self._catchup.pending > 0,
             grounding_age_s=None if grounded_ns is None else (now_ns - grounded_ns) / 1e9,
             now_ns=now_ns,
+            shifting=self._tracks.shifting,
+            waiting=self._tracks.waiting,
         )
         if look.decision.reason is not None:
             self._ask(frame, self._query, self._watch, look, look.decision.reason)
@@ -423,7 +428,8 @@ class Run:
             strict=job.reason is TriggerReason.SCENE_CUT,
             cannot_tell=job.grounding.cannot_tell,
             considered=job.considered,
-            denies=not (job.grounding.targets or job.grounding.cannot_tell),
+            denies=not (job.grounding.pointed or job.grounding.cannot_tell),
+            standing=job.grounding.standing,
         )
         if merge.overruled and self._reasoners.both and self._watch is not None:
             self._watch.disagreed(self._clock.now_ns())
@@ -437,24 +443,23 @@ class Run:
         self._report(job, frame, merge)
         return propagated
 
+    def _tell_shift(self, frame: Frame) -> None:
+        """Count and tell that another is meant now, where who is meant may change."""
+        meant = self._tracks.take_shift()
+        if meant is not None:
+            self._telemetry.count("referent shifts")
+            names = ", ".join(map(str, sorted(meant))) or "nobody"
+            self._tell("referent_shifted", f"meant now: {names}", frame)
+
     def _report(self, job: Job, frame: Frame, merge: Merge) -> None:
         """Count and tell what an answer changed."""
         self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
         self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
-        for name in ("refound", "added", "retired", "given_up", "confirmed"):
-            if ids := getattr(merge, name):
-                self._telemetry.count(f"tracks {name}", len(ids))
-                self._tell(f"track_{name}", f"{name}: {', '.join(map(str, ids))}", frame)
-        if merge.overruled:
-            self._telemetry.count("objects overruled", merge.overruled)
-        if merge.held_back:
-            self._telemetry.count("objects held back", merge.held_back)
-        if merge.turned_away:
-            self._telemetry.count("objects turned away", merge.turned_away)
-            most = self._config.tracks.max_tracks
-            self._tell("tracks_full", f"no room: {most} objects are followed already", frame)
-        elif job.query_id is None and not (merge.adopt or merge.confirmed):
-            self._tell("target_missed", "nothing was found where it was pointed at", frame)
+        for counter, count in merges.counts(merge):
+            self._telemetry.count(counter, count)
+        most = self._config.tracks.max_tracks
+        for kind, message in merges.told(merge, most, by_hand=job.query_id is None):
+            self._tell(kind, message, frame)
 
     def _result(
         self, frame: Frame, masks: MaskSet, look: Look | None, timings: dict[str, float]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.referents import Role, Standing
+
 if TYPE_CHECKING:
     from supervision import Detections
 
@@ -199,6 +201,10 @@ class Grounding:
         cannot_tell: The words do not decide what is meant: nothing was guessed.
         seen: All that is seen of the kinds that the sentence means; None where whoever answers
             cannot see them by kind, which says nothing of any track.
+        cast: Where who is meant may change: what may be meant next, and is not now.
+        anchors: What those are compared with, where that is a thing.
+        standing: By what those meant are chosen among them all, on every frame anew; None where the
+            answer stays.
         where: For the two modes that ask for it, in [0, 1] from the first frame shown to the last:
             start and end, or one place; empty where whoever answers cannot say.
     """
@@ -211,6 +217,15 @@ class Grounding:
     cannot_tell: bool = False
     seen: tuple[Sighting, ...] | None = None
     where: tuple[float, ...] = ()
+    cast: tuple[Target, ...] = ()
+    anchors: tuple[Target, ...] = ()
+    standing: Standing | None = None
+
+    @property
+    def pointed(self) -> tuple[tuple[Target, Role], ...]:
+        """Everything pointed at, and what each is to the sentence."""
+        groups = ((self.targets, Role.MEANT), (self.cast, Role.CAST), (self.anchors, Role.ANCHOR))
+        return tuple((target, role) for targets, role in groups for target in targets)
 
     @property
     def understood(self) -> float:
@@ -317,6 +332,7 @@ class TriggerReason(StrEnum):
     DRIFT = "drift"
     RELEVANCE = "relevance peak"
     REFRESH = "refresh due"
+    SHIFT = "referent may shift"
     WITNESS = "witness due"
     """No question: a look at what is there of the kinds meant, to hold the tracks against."""
 

@@ -108,6 +108,10 @@ class TriggerConfig(Section):
         description="The same where a track is believed at 0.5 or less, growing to refresh_s "
         "at 0.9.",
     )
+    shift_s: Seconds = Field(
+        0.5,
+        description="The same where who is meant may change ('the one in front'): others may come.",
+    )
     witness_s: Annotated[Real, Field(ge=0.0, le=3600.0)] = Field(
         0.0,
         description="Between two looks at what is there of the kinds meant, which tracks are held "

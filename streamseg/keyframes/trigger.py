@@ -41,6 +41,8 @@ class TriggerSignals:
         relevance: Text relevance, None on frames where it was not taken.
         grounding_age_s: Since the newest grounding that a live track rests on; None without one.
         difficulty: D in [1, 10].
+        shifting: Who is meant may change: it is asked again in short, for others may have come.
+        waiting: Those who may be meant are followed, and nobody is meant now: nothing is missing.
     """
 
     busy: bool = False
@@ -55,10 +57,14 @@ class TriggerSignals:
     relevance: float | None = None
     grounding_age_s: float | None = None
     difficulty: float = 1.0
+    shifting: bool = False
+    waiting: bool = False
 
     @property
     def missing(self) -> int:
         """Objects to look for: the lost ones, or one while there are no tracks at all."""
+        if self.waiting and not self.n_lost:
+            return 0
         return self.n_lost if self.n_live + self.n_lost else 1
 
 
@@ -221,7 +227,7 @@ class Trigger:
     def _wish_missing(
         self, signals: TriggerSignals, now_s: float
     ) -> tuple[TriggerReason | None, str]:
-        if signals.n_live and not signals.n_lost:
+        if (signals.n_live or signals.waiting) and not signals.n_lost:
             return None, ""
         rise = 0.0 if self._relevance is None else self._relevance - self._relevance_floor
         if rise >= self._config.relevance_peak:
@@ -251,12 +257,17 @@ class Trigger:
         self, signals: TriggerSignals, now_s: float
     ) -> tuple[TriggerReason | None, str]:
         age_s = signals.grounding_age_s
-        if age_s is None or not signals.n_live:
+        if age_s is None or not (signals.n_live or signals.waiting):
             return None, f"{signals.n_live} tracked"
+        due_s = self._refresh_s(signals.worst_score)
+        if signals.shifting:
+            due_s = min(due_s, self._config.shift_s)
         # An answer that refreshed nothing leaves the age as it is: count from the asking too.
-        left_s = self._refresh_s(signals.worst_score) - min(age_s, now_s - self._asked_s)
+        left_s = due_s - min(age_s, now_s - self._asked_s)
         if left_s > 0:
             return None, f"{signals.n_live} tracked, refresh in {left_s:.1f} s"
+        if signals.shifting:
+            return TriggerReason.SHIFT, f"who is meant may change, asked {age_s:.1f} s ago"
         return TriggerReason.REFRESH, f"grounded {age_s:.1f} s ago"
 
     def _refresh_s(self, worst_score: float) -> float:

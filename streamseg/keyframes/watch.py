@@ -79,6 +79,8 @@ class KeyframeWatch:
         grounding_age_s: float | None,
         now_ns: int,
         replaying: bool = False,
+        shifting: bool = False,
+        waiting: bool = False,
     ) -> Look:
         """Take the signals of a frame and decide.
 
@@ -86,6 +88,8 @@ class KeyframeWatch:
             masks: The tracks on this frame.
             busy: A request is in flight.
             replaying: An answer is being caught up.
+            shifting: Who is meant may change.
+            waiting: Those who may be meant are followed, and nobody is meant now.
             grounding_age_s: Since the newest answer that was merged; None before the first.
         """
         self._seen += 1
@@ -103,7 +107,9 @@ class KeyframeWatch:
             worst_score=_worst_score(live),
             scene_change=change.cut,
             relevance=self._take_relevance(frame),
-            grounding_age_s=grounding_age_s if live else None,
+            grounding_age_s=grounding_age_s if live or waiting else None,
+            shifting=shifting,
+            waiting=waiting,
             difficulty=difficulty.value,
         )
         self._fresh = False

@@ -19,7 +19,17 @@ from streamseg.config import CatchupConfig
 from streamseg.propagation import Propagator
 from streamseg.propagation.belief import words_fit
 from streamseg.propagation.track import Candidate
-from streamseg.types import Evidence, Frame, Grounding, Propagated, Segmented, Target, TriggerReason
+from streamseg.referents import Role
+from streamseg.types import (
+    Evidence,
+    Frame,
+    Grounding,
+    Mask,
+    Propagated,
+    Segmented,
+    Target,
+    TriggerReason,
+)
 
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
 FramesFrom = Callable[[int], list[Frame]]
@@ -44,6 +54,7 @@ class Job:
         position: The frame that the lane stands on.
         output: The lane's masks there.
         objects: Lane id to the target it was cut from.
+        roles: Lane id to what that is to the sentence.
         cuts: Lane id to how well that was cut, in [0, 1].
         steps: Replay steps taken.
         error: What broke it, if anything did.
@@ -58,6 +69,7 @@ class Job:
     position: Frame | None = None
     output: Propagated | None = None
     objects: dict[int, Target] = field(default_factory=dict)
+    roles: dict[int, Role] = field(default_factory=dict)
     cuts: dict[int, float] = field(default_factory=dict)
     steps: int = 0
     segment_s: float = 0.0
@@ -74,6 +86,7 @@ class Job:
                 self.output.labels == number,
                 target.label,
                 Evidence(self._words(target), self.cuts.get(number, 1.0), score),
+                self.roles.get(number, Role.MEANT),
             )
             for number, target in self.objects.items()
             if (score := self.output.scores.get(number, 0.0)) >= least_score
@@ -160,7 +173,7 @@ class CatchUp:
         deadline_s = perf_counter() + self._config.converge_s
         try:
             way = self._frames_from(job.frame.index)
-            if job.grounding.targets and not way:
+            if job.grounding.pointed and not way:
                 job.position = job.frame  # too late to be used: no cut is worth its time
             else:
                 self._seed(job)
@@ -170,20 +183,22 @@ class CatchUp:
         self._done.append(job)
 
     def _seed(self, job: Job) -> None:
-        """Cut the targets out of the keyframe and start a lane on it."""
-        if not job.grounding.targets:
+        """Cut what is pointed at out of the keyframe and start a lane on it."""
+        pointed = job.grounding.pointed
+        if not pointed:
             return
         started = perf_counter()
-        cuts = self._segment(job.frame, job.grounding.targets)
+        cuts = self._segment(job.frame, [target for target, _ in pointed])
         job.segment_s = perf_counter() - started
-        pairs = zip(job.grounding.targets, cuts, strict=True)
-        found = [(target, cut) for target, cut in pairs if cut.score > 0 and cut.mask.any()]
-        if not found:
+        seeds: dict[int, Mask] = {}
+        for (target, role), cut in zip(pointed, cuts, strict=True):
+            if cut.score > 0 and cut.mask.any():
+                number = len(seeds) + 1
+                seeds[number], job.cuts[number] = cut.mask, cut.score
+                job.objects[number], job.roles[number] = target, role
+        if not seeds:
             return
-        job.objects = {number: target for number, (target, _) in enumerate(found, start=1)}
-        job.cuts = {number: cut.score for number, (_, cut) in enumerate(found, start=1)}
         job.lane = self._spawn()
-        seeds = {number: cut.mask for number, (_, cut) in enumerate(found, start=1)}
         job.output = job.lane.step(job.frame, seeds)
         job.position = job.frame
 

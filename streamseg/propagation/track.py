@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from streamseg.propagation.calibration import probability
 from streamseg.propagation.identity import Signature
+from streamseg.referents import Role
 from streamseg.types import CERTAIN, Box, Evidence, Mask, TrackState, TrackView
 
 
@@ -28,6 +29,7 @@ class Track:
         drift: How fast its mask was found to leave the object between fresh cuts, a second.
         shown_since: Index of the frame on which its mask was last cut out afresh.
         witnessed: How far what was seen of its kind supports it, in [0, 1]; 1 without a witness.
+        role: What it is to the sentence; only what is meant is shown.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Track:
     shown_since: int = 0
     witnessed: float = 1.0
     look: Signature | None = None
+    role: Role = Role.MEANT
 
     @property
     def visible(self) -> bool:
@@ -60,9 +63,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """An object of an answer, carried to the present: `lane_id` there, its mask (H, W) now."""
+    """An object of an answer, carried to the present: `lane_id` there, its mask (H, W) now, and
+    what it is to the sentence."""
 
     lane_id: int
     mask: Mask
     label: str = ""
     evidence: Evidence = CERTAIN
+    role: Role = Role.MEANT

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -12,8 +12,11 @@ from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed
 from streamseg.propagation.identity import Signature, signature
+from streamseg.propagation.roles import Roles
 from streamseg.propagation.sight import Trail, hold
 from streamseg.propagation.track import Candidate, Track
+from streamseg.propagation.verdicts import Merge, Sight, Source
+from streamseg.referents import Role, Standing
 from streamseg.types import (
     Box,
     Frame,
@@ -36,63 +39,6 @@ _LEARN_EVERY = 5
 _LEARN_WEIGHT = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where candidates come from: see `TrackBook.merge`."""
-
-    query_id: int | None
-    grounded_frame: int
-    now_ns: int
-    frame: int
-    considered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """What an answer means for the tracks.
-
-    Attributes:
-        adopt: Lane id to track id, for the propagator.
-        retired: Ids that ended.
-        refound: Ids that were lost and are back.
-        added: Ids that are new.
-        confirmed: Ids that the answer names too and that keep their own mask: it agrees with the
-            fresh cut, or is believed more.
-        given_up: Ids that are lost, for answers go on without them and name nothing in their place.
-        held_back: Candidates that contradict a track not yet given up.
-        overruled: Of those held back, those that the fast reasoner names and the deep one did not.
-        turned_away: Candidates for whom there was no place among `max_tracks`.
-    """
-
-    adopt: Mapping[int, int]
-    retired: tuple[int, ...] = ()
-    refound: tuple[int, ...] = ()
-    added: tuple[int, ...] = ()
-    confirmed: tuple[int, ...] = ()
-    given_up: tuple[int, ...] = ()
-    held_back: int = 0
-    overruled: int = 0
-    turned_away: int = 0
-
-    @property
-    def gone(self) -> tuple[int, ...]:
-        """Ids that are not to be carried any more."""
-        return self.retired + self.given_up
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What a witness's look means.
-
-    Attributes:
-        doubted: Ids that were believed and are not supported.
-        unheld: Things surely seen that no track holds.
-    """
-
-    doubted: tuple[int, ...]
-    unheld: int
-
-
 class TrackBook:
     """All tracks of a run, live and lost."""
 
@@ -102,6 +48,7 @@ class TrackBook:
         self._next_id = 1
         self._updates = 0
         self._trail = Trail()
+        self._roles = Roles()
         self._denied: int | None = None
         """The query of which the deep reasoner said that there is no such object."""
         self.grounded_ns: int | None = None
@@ -118,9 +65,29 @@ class TrackBook:
         return tuple(self._tracks.values())
 
     @property
+    def shown(self) -> Iterator[Track]:
+        """Those that are meant: the rest of a cast is carried along unseen."""
+        return (track for track in self._tracks.values() if track.role is Role.MEANT)
+
+    @property
+    def shifting(self) -> bool:
+        """Who is meant by the query answered last may change, and is watched."""
+        return self._roles.known
+
+    @property
+    def waiting(self) -> bool:
+        """A cast is followed of whom nobody is meant now."""
+        cast = any(t.role is Role.CAST and t.visible for t in self._tracks.values())
+        return self._roles.known and cast and not any(True for _ in self.shown)
+
+    def take_shift(self) -> frozenset[int] | None:
+        """Ids meant now, where that changed since last asked, empty for nobody; None where not."""
+        return self._roles.news()
+
+    @property
     def state(self) -> TrackState:
-        """The best state among the tracks; `searching` when there are none."""
-        states = {track.state for track in self._tracks.values()}
+        """The best state among the tracks shown; `searching` when there are none."""
+        states = {track.state for track in self.shown}
         for state in (TrackState.TRACKING, TrackState.UNCERTAIN, TrackState.LOST):
             if state in states:
                 return state
@@ -129,13 +96,13 @@ class TrackBook:
     @property
     def newest_grounded_frame(self) -> int | None:
         """The newest keyframe that a track not lost rests on; None without one."""
-        live = (t.grounded_frame for t in self._tracks.values() if t.state is not TrackState.LOST)
+        live = (t.grounded_frame for t in self.shown if t.state is not TrackState.LOST)
         return max(live, default=None)
 
     def update(self, frame: Frame, propagated: Propagated, now_ns: int) -> MaskSet:
         """Take the propagator's word for a frame: states, boxes, looks. Called once or, after an
         adoption, twice a frame."""
-        least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
+        least = self._least(frame)
         self._updates += 1
         for track in self._tracks.values():
             score = propagated.scores.get(track.id, 0.0)
@@ -147,11 +114,13 @@ class TrackBook:
                 track.seen_ns = now_ns
                 self._learn(track, frame, mask)
         self._trail.note(frame.index, {t.id: t.box for t in self._tracks.values() if t.box})
+        self._roles.update(frame, propagated.labels, self._tracks.values(), now_ns)
         return self.view(propagated)
 
     def view(self, propagated: Propagated) -> MaskSet:
         """The tracks as a result shows them."""
-        return MaskSet(propagated.labels, tuple(t.view() for t in self._tracks.values()))
+        labels = self._roles.shown(propagated.labels, self._tracks.values())
+        return MaskSet(labels, tuple(track.view() for track in self.shown))
 
     def witness(self, index: int, seen: Sequence[Sighting], query_id: int) -> Sight | None:
         """Hold the tracks of a query against all that was seen of their kinds on frame `index`.
@@ -186,6 +155,7 @@ class TrackBook:
         cannot_tell: bool = False,
         considered: bool = False,
         denies: bool = False,
+        standing: Standing | None = None,
     ) -> Merge:
         """Fit an answer into the tracks.
 
@@ -207,30 +177,31 @@ class TrackBook:
             cannot_tell: The answer speaks neither for nor against any track of its query.
             considered: It is the deep reasoner's, asked besides the fast one.
             denies: It says that there is no such object.
+            standing: The answer's rule where who is meant may change; none then contradicts.
         """
-        source = _Source(query_id, grounded_frame, now_ns, frame.index, considered)
+        about = query_id, grounded_frame, now_ns, frame.index, considered
+        source = Source(*about, shifting=standing is not None)
+        self._roles.take(standing, query_id)
         self.grounded_ns = now_ns
-        least = max(4.0, self._config.min_area_fraction * frame.width * frame.height)
-        boxes = {c.lane_id: bounding_box(c.mask, least) for c in candidates}
+        boxes = {c.lane_id: bounding_box(c.mask, self._least(frame)) for c in candidates}
         seen = [c for c in candidates if boxes[c.lane_id] is not None]
         matched = self._match_live(seen, propagated)
-        unmatched = [c for c in seen if c.lane_id not in matched]
-        retired, given_up, admitted, ruled = NOBODY, NOBODY, unmatched, False
+        admitted = unmatched = [c for c in seen if c.lane_id not in matched]
+        retired, given_up, ruled = NOBODY, NOBODY, False
         if query_id is not None:
             ruled = self._ruled(source, strict, denies)
             limit = None if cannot_tell else 1 if strict else self._config.retire_after_misses
-            retired, given_up, standing = self._judge_unconfirmed(
+            retired, given_up, upheld = self._judge_unconfirmed(
                 set(matched.values()), source, limit, ruled, bool(unmatched)
             )
-            admitted = [] if ruled else unmatched[standing:]
-
+            admitted = [] if ruled else unmatched[0 if source.shifting else upheld :]
         adopt = self._renew(matched, seen, propagated, source)
-        confirmed = set(matched.values()) - set(adopt.values())
-        refound, added = self._admit(frame, admitted, boxes, adopt, source)
-        seen_of = tuple(refound), tuple(added), tuple(sorted(confirmed))
+        confirmed = sorted(set(matched.values()) - set(adopt.values()))
+        back, added = self._admit(frame, admitted, boxes, adopt, source)
+        seen_of = tuple(back), tuple(added), tuple(confirmed)
         held_back, overruled = len(unmatched) - len(admitted), len(unmatched) if ruled else 0
-        turned_away = len(admitted) - len(refound) - len(added)
-        return Merge(adopt, retired, *seen_of, given_up, held_back, overruled, turned_away)
+        away = len(admitted) - len(back) - len(added)
+        return Merge(adopt, retired, *seen_of, given_up, held_back, overruled, away)
 
     def of_query(self, query_id: int, masks: MaskSet) -> MaskSet:
         """The same masks, with only those objects that answers to this query named."""
@@ -245,10 +216,15 @@ class TrackBook:
     def lose_all(self) -> None:
         """A new epoch: nothing is where it was, but what is lost may come back."""
         self._denied = None
+        self._roles.new_epoch()
         self._lose(self._tracks)
         self._trail.clear()
         for track in self._tracks.values():
             track.look = track.look and track.look.elsewhere()
+
+    def _least(self, frame: Frame) -> float:
+        """Pixels below which a mask counts as not seen."""
+        return max(4.0, self._config.min_area_fraction * frame.width * frame.height)
 
     def forget_old(self, now_ns: int) -> list[int]:
         """End tracks lost for too long, and the longest lost past the cap; return their ids."""
@@ -320,7 +296,7 @@ class TrackBook:
         matched: Mapping[int, int],
         seen: Sequence[Candidate],
         propagated: Propagated,
-        source: _Source,
+        source: Source,
     ) -> dict[int, int]:
         """Confirm every track matched; lane ids whose cuts take the place of its mask."""
         adopt: dict[int, int] = {}
@@ -331,7 +307,7 @@ class TrackBook:
             self._confirm(track, candidate, source)
         return adopt
 
-    def _ruled(self, source: _Source, strict: bool, denies: bool) -> bool:
+    def _ruled(self, source: Source, strict: bool, denies: bool) -> bool:
         """Whether what the deep reasoner chose stands against this answer; notes what it chose."""
         if strict:
             self._denied = None
@@ -346,7 +322,7 @@ class TrackBook:
         )
 
     def _judge_unconfirmed(
-        self, confirmed: set[int], source: _Source, limit: int | None, ruled: bool, rivals: bool
+        self, confirmed: set[int], source: Source, limit: int | None, ruled: bool, rivals: bool
     ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """Count misses, unless `limit` is None. Whoever has so many ends where there are rivals,
         and is lost where not; what an older query alone named ends.
@@ -382,8 +358,9 @@ class TrackBook:
             track.box, track.state = None, TrackState.LOST
             track.evidence = replace(track.evidence, carried=0.0)
 
-    def _confirm(self, track: Track, candidate: Candidate, source: _Source) -> None:
+    def _confirm(self, track: Track, candidate: Candidate, source: Source) -> None:
         query_id = source.query_id
+        self._roles.confirmed(track, candidate, source.shifting)
         label, told = candidate.label, candidate.evidence.words
         if track.query_id != query_id or source.considered:
             words = told
@@ -405,7 +382,7 @@ class TrackBook:
         track: Track,
         candidate: Candidate,
         propagated: Propagated,
-        source: _Source,
+        source: Source,
     ) -> bool:
         """Whether a fresh cut takes the place of a track's own mask; notes what it says of that.
         What a hand points at does."""
@@ -436,7 +413,7 @@ class TrackBook:
         admitted: Sequence[Candidate],
         boxes: Mapping[int, Box | None],
         adopt: dict[int, int],
-        source: _Source,
+        source: Source,
     ) -> tuple[list[int], list[int]]:
         """Give each admitted candidate a lost track's id or a new one, noting it in `adopt`."""
         refound: list[int] = []
@@ -457,6 +434,7 @@ class TrackBook:
                     candidate.label,
                     source.grounded_frame,
                     look=look,
+                    role=candidate.role,
                 )
                 track.held = source.query_id is None
                 self._tracks[track.id] = track

@@ -6,16 +6,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streamseg.reasoning import GroundingRequest, doubts, resolve
+from streamseg.reasoning import GroundingRequest, doubts, resolve, standing
 from streamseg.reasoning.scoring import View
 from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import kin_of
 from streamseg.reasoning.seen.picture import observe
 from streamseg.reasoning.seen.pointing import bay_points, negative_point, positive_point
+from streamseg.reasoning.standing import Cast
 from streamseg.reasoning.words import grammar, senses
-from streamseg.reasoning.words.grammar import Phrase
-from streamseg.types import Box, Grounding, GroundingMode, Target
+from streamseg.reasoning.words.phrases import Phrase
+from streamseg.types import Box, Grounding, GroundingMode, Target, WordSense
 
 CANNOT_TELL = "cannot tell: the words that are understood do not say which thing is meant"
 
@@ -57,6 +58,8 @@ def answer_from(
     """
     words = senses.read(phrases, view.sense)
     deciding = [phrase for phrase in phrases if senses.decides(phrase, view)]
+    if deciding and (rule := standing.rule(phrases)) is not None:
+        return _shifting(view, standing.cast(view, phrases[0], rule, max_targets), request, words)
     lines = [f"{len(view)} regions stand out."]
     if told := doubts.in_words(words):
         lines.append(told)
@@ -78,12 +81,42 @@ def answer_from(
     return Grounding(targets, reasoning, tokens, words=words, cannot_tell=not deciding)
 
 
+def _shifting(
+    view: View, cast: Cast | None, request: GroundingRequest, words: tuple[WordSense, ...]
+) -> Grounding:
+    """The answer where who is meant may change: those meant now, and who may be next."""
+    if cast is None:
+        return Grounding((), "no such object here", 4, words=words)
+    lines = [f"{len(view)} regions stand out.", *cast.reasons]
+    lines += [_why(view, k, float(cast.scores[k])) for k in cast.meant]
+    lines += [f"may be meant: {_described(view, k)}" for k in cast.rivals]
+    if not (cast.meant or cast.rivals):
+        lines.append("no such object here")
+    if request.mode is GroundingMode.FAST:
+        lines = ["; ".join(lines[-(len(cast.meant) + len(cast.rivals)) or -1 :])]
+    reasoning, tokens = _cut(lines, request.token_budget)
+    targets, rivals = (
+        tuple(_target(view, k, float(cast.scores[k]), 1.0) for k in group)
+        for group in (cast.meant, cast.rivals)
+    )
+    anchors = tuple(_target(view, k, float(cast.anchored[k]), 1.0) for k in cast.anchors)
+    return Grounding(
+        targets,
+        reasoning,
+        tokens,
+        words=words,
+        cast=rivals,
+        anchors=anchors,
+        standing=cast.standing,
+    )
+
+
 def colours_in(phrases: Sequence[Phrase]) -> frozenset[str]:
     """Names that the colours asked for may take; none as soon as one phrase asks for no colour."""
     names: set[str] = set()
     for phrase in phrases:
         others = (other for relation in phrase.relations for other in relation.others)
-        inner = (*others, *phrase.excluded)
+        inner = (*others, *phrase.excluded, *phrase.bystanders)
         words = [
             word
             for item in phrase.attributes

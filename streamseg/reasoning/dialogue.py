@@ -76,7 +76,8 @@ class Answer:
 
     @property
     def found(self) -> bool:
-        return self.grounding is not None and bool(self.grounding.targets)
+        """It names an object, be it one that may be meant later."""
+        return self.grounding is not None and bool(self.grounding.targets or self.grounding.cast)
 
     def in_words(self) -> str:
         """The outcome in a line."""
@@ -86,6 +87,8 @@ class Answer:
         count = len(self.grounding.targets)
         nothing = "cannot tell" if self.grounding.cannot_tell else "no such object"
         outcome = f"{count} object{'s' if count > 1 else ''} found" if count else nothing
+        if waiting := len(self.grounding.cast):
+            outcome = f"{outcome if count else 'nobody yet'}, {waiting} may be meant next"
         return f"{asked}: {outcome}"
 
 

@@ -27,8 +27,8 @@ from streamseg.reasoning.seen.colour import word_weights
 from streamseg.reasoning.seen.picture import Picture, observe
 from streamseg.reasoning.sightings import belief, kinds_meant, sightings
 from streamseg.reasoning.words import grammar
-from streamseg.reasoning.words.grammar import Attribute, Phrase
 from streamseg.reasoning.words.nouns import Grade, Meaning, meaning
+from streamseg.reasoning.words.phrases import Attribute, Phrase
 from streamseg.types import Grounding, WordSense, WordUse
 
 _SAME_REGION = 0.6
@@ -196,5 +196,5 @@ def _asks_for_regions(phrase: Phrase, classes: Sequence[str]) -> bool:
     if not phrase.head or meaning(phrase.head, classes) is None:
         return True
     others = (other for relation in phrase.relations for other in relation.others)
-    inner = (*others, *phrase.excluded)
+    inner = (*others, *phrase.excluded, *phrase.bystanders)
     return any(_asks_for_regions(other, classes) for other in inner)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamseg.reasoning import scoring
 from streamseg.reasoning.scoring import Scores, View, rise
-from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Relation, Superlative
+from streamseg.reasoning.words.phrases import ALL, Attribute, Phrase, Relation, Superlative
 from streamseg.reasoning.words.senses import decides
 
 ACCEPT = 0.3
@@ -129,7 +129,7 @@ def _choose(
         best = float(scores[able].max())
         chosen = [k for k in able if scores[k] >= 0.6 * best]
         for order in orders:
-            chosen = sorted(chosen, key=_along(view, order.axis))[order.rank - 1 :]
+            chosen = sorted(chosen, key=along(view, order.axis))[order.rank - 1 :]
             reasons.append(f"{order}: order {_listed(chosen)}")
             if 0 < count < len(chosen):
                 values = _values(view, order.axis)
@@ -154,11 +154,17 @@ def _apart(axis: str, one: float, other: float) -> float:
     return min(1.0, (1.0 - less / max(more, 1e-9)) / _CLEAR_RATIO)
 
 
-def _along(view: View, axis: str) -> Callable[[int], float]:
-    """A sort key: the first along the axis comes first."""
+def along(view: View, axis: str) -> Callable[[int], float]:
+    """A sort key: the first along an axis such as "+size" comes first."""
     sign = -1.0 if axis[0] == "+" else 1.0
     value = _values(view, axis)
     return lambda k: sign * float(value(k))
+
+
+def distance_from(view: View, anchor: int) -> Callable[[int], float]:
+    """A sort key: the nearest to a candidate comes first."""
+    gaps = np.hypot(*(view.centres - view.centres[anchor]).T)
+    return lambda k: float(gaps[k])
 
 
 def _values(view: View, axis: str) -> Callable[[int], float]:
@@ -251,7 +257,7 @@ def _stands(view: View, kind: str, anchor: int, scores: Scores) -> Scores:
         way = -gap / np.maximum(distance, 1e-6)[:, None]
         moving = rise(view.speeds, 0.024, 0.003)
         return np.asarray(moving * rise((heading * way).sum(axis=1), 0.8, 0.05))
-    # near, nearest, behind, front, held: the closer the better, and not across the picture.
+    # near, nearest, behind, front, held, holds: the closer the better, and not across the picture.
     rivals = _rivals(distance, scores, anchor)
     closest = max(float(rivals.min(initial=np.inf)), 1e-6)
     reach = 1.0 if kind == "nearest" else 1.0 - rise(distance, 0.45, 0.03)

@@ -14,9 +14,9 @@ from streamseg.reasoning.seen import texture
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import NAMES, word_weights
 from streamseg.reasoning.seen.picture import Picture
-from streamseg.reasoning.words.grammar import Attribute, Phrase
 from streamseg.reasoning.words.lexicon import GEOMETRIC, NOUN_SHAPES
 from streamseg.reasoning.words.nouns import COCO80, meaning, singular
+from streamseg.reasoning.words.phrases import Attribute, Phrase
 from streamseg.types import WordSense, WordUse
 
 Scores = NDArray[np.float64]

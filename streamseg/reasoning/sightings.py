@@ -12,8 +12,8 @@ import numpy as np
 
 from streamseg.reasoning.detection import Detections, Detector
 from streamseg.reasoning.detection.boxes import are_one
-from streamseg.reasoning.words.grammar import Phrase
 from streamseg.reasoning.words.nouns import meaning
+from streamseg.reasoning.words.phrases import Phrase
 from streamseg.types import Sighting
 
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.synthetic import spans
 from streamseg.synthetic.motion import Camera
+from streamseg.synthetic.spans import Spans
 from streamseg.synthetic.stage import SceneObject
 from streamseg.synthetic.words import (
     COLOURS,
@@ -22,7 +24,8 @@ from streamseg.types import Difficulty
 
 WINDOW_S = 1.0
 """Every sentence is true, with its margins, throughout the first second of its scene. Its answer
-is the objects, whatever they do later."""
+is the objects, whatever they do later; save where the words compare ("the leftmost ball"): who is
+meant then is who leads at the time."""
 
 _AREA_RATIO = 1.5
 _PLACE_MARGIN = 0.07
@@ -53,14 +56,20 @@ class Expression:
     """A sentence and its right answer.
 
     Attributes:
-        object_ids: Ascending; none for "absent".
+        object_ids: Ascending; none for "absent". Those meant at the beginning, where it changes.
         difficulty: By construction, from the scene's level and the kind of sentence.
+        spans: Who is meant from when on, where that changes; empty where it does not.
     """
 
     text: str
     kind: ExpressionKind
     object_ids: tuple[int, ...]
     difficulty: Difficulty
+    spans: Spans = ()
+
+    def at(self, t_s: float) -> tuple[int, ...]:
+        """Who is meant at a time of the scene, ids ascending."""
+        return spans.at(self.spans, t_s) if self.spans else self.object_ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +98,42 @@ class _Phrase:
     members: tuple[_Facts, ...]
 
 
-Found = Iterator[tuple[str, ExpressionKind, tuple[_Facts, ...]]]
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """How some lead the others: along an axis, or in nearness to an anchor."""
+
+    members: tuple[_Facts, ...]
+    axis: int = 0
+    sign: float = 1.0
+    anchor: _Facts | None = None
+
+    def spans(self, camera: Camera, size: tuple[int, int]) -> Spans:
+        """Who leads at which time; empty where it is one for all of it."""
+        items = [each.item for each in self.members]
+        values = (
+            spans.along(items, self.axis, self.sign, camera, size)
+            if self.anchor is None
+            else spans.closeness(items, self.anchor.item, camera, size)
+        )
+        found = spans.spans(spans.leader(items, values))
+        return found if len(found) > 1 else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A sentence and those it names; with how they lead, where another may come to."""
+
+    text: str
+    kind: ExpressionKind
+    found: tuple[_Facts, ...]
+    leads: _Lead | None = None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(sorted(each.item.id for each in self.found))
+
+
+Found = Iterator[_Told]
 
 
 def write(
@@ -110,28 +154,38 @@ def write(
     """
     facts = _observe(objects, camera, size)
     phrases = _phrases(facts, rng)
-    kinds: dict[ExpressionKind, list[tuple[str, tuple[int, ...]]]] = {}
-    for text, kind, found in _all(facts, phrases, size, camera, level, rng):
-        ids = tuple(sorted(each.item.id for each in found))
-        if about is None or ids in ((), (about,)):
-            kinds.setdefault(kind, []).append((text, ids))
+    kinds: dict[ExpressionKind, list[_Told]] = {}
+    for told in _all(facts, phrases, size, camera, level, rng):
+        if about is None or told.ids in ((), (about,)):
+            kinds.setdefault(told.kind, []).append(told)
     chosen: list[Expression] = []
     for kind in ExpressionKind:
-        for text, ids in _pick(kinds.get(kind, []), per_kind, rng):
-            chosen.append(Expression(text, kind, ids, _difficulty(kind, level, facts, camera)))
+        rated = _difficulty(kind, level, facts, camera)
+        for told in _pick(kinds.get(kind, []), per_kind, rng):
+            held = told.leads.spans(camera, size) if told.leads is not None else ()
+            chosen.append(Expression(told.text, kind, told.ids, rated, held))
     return tuple(chosen)
 
 
-def _pick(
-    found: list[tuple[str, tuple[int, ...]]], count: int, rng: np.random.Generator
-) -> list[tuple[str, tuple[int, ...]]]:
+def rate(
+    kind: ExpressionKind,
+    level: int,
+    objects: Sequence[SceneObject],
+    camera: Camera,
+    size: tuple[int, int],
+) -> Difficulty:
+    """How hard a sentence of a kind is by construction, in such a scene."""
+    return _difficulty(kind, level, _observe(objects, camera, size), camera)
+
+
+def _pick(found: list[_Told], count: int, rng: np.random.Generator) -> list[_Told]:
     """Up to `count` at random, about different objects as far as there are any."""
     order = [found[k] for k in rng.permutation(len(found))]
-    fresh: list[tuple[str, tuple[int, ...]]] = []
-    rest: list[tuple[str, tuple[int, ...]]] = []
+    fresh: list[_Told] = []
+    rest: list[_Told] = []
     for each in order:
-        seen = {ids for _, ids in fresh}
-        (rest if each[1] in seen else fresh).append(each)
+        seen = {told.ids for told in fresh}
+        (rest if each.ids in seen else fresh).append(each)
     return (fresh + rest)[:count]
 
 
@@ -192,7 +246,7 @@ def _all(
 
 def _plain(phrase: _Phrase) -> Found:
     if len(phrase.members) == 1:
-        yield f"the {phrase.singular}", ExpressionKind.PLAIN, phrase.members
+        yield _Told(f"the {phrase.singular}", ExpressionKind.PLAIN, phrase.members)
 
 
 def _superlatives(phrase: _Phrase) -> Found:
@@ -203,10 +257,10 @@ def _superlatives(phrase: _Phrase) -> Found:
     words = ("large", "small") if len(ordered) == 2 else ()
     if ordered[-1].area >= _AREA_RATIO * ordered[-2].area and reach[-1] == max(reach):
         for word in ("largest", "biggest", *words[:1]):
-            yield f"the {word} {phrase.singular}", ExpressionKind.SUPERLATIVE, (ordered[-1],)
+            yield _Told(f"the {word} {phrase.singular}", ExpressionKind.SUPERLATIVE, (ordered[-1],))
     if ordered[1].area >= _AREA_RATIO * ordered[0].area and reach[0] == min(reach):
         for word in ("smallest", *words[1:]):
-            yield f"the {word} {phrase.singular}", ExpressionKind.SUPERLATIVE, (ordered[0],)
+            yield _Told(f"the {word} {phrase.singular}", ExpressionKind.SUPERLATIVE, (ordered[0],))
 
 
 def _positions(phrase: _Phrase, height: float) -> Found:
@@ -221,7 +275,9 @@ def _positions(phrase: _Phrase, height: float) -> Found:
         first = _extreme(phrase.members, axis, sign)
         if first is not None:
             for word in words:
-                yield word.format(phrase.singular), ExpressionKind.POSITION, (first,)
+                text = word.format(phrase.singular)
+                leads = _Lead(phrase.members, axis, sign)
+                yield _Told(text, ExpressionKind.POSITION, (first,), leads)
     middle = np.asarray([320.0, height / 2.0])
     away = [np.hypot(*(each.centres - middle).T) for each in phrase.members]
     near = [
@@ -229,7 +285,7 @@ def _positions(phrase: _Phrase, height: float) -> Found:
     ]
     far = sum(bool(d.min() > 2.0 * _MIDDLE_REACH * 640) for d in away)
     if len(near) == 1 and far == len(phrase.members) - 1:
-        yield f"the {phrase.singular} in the middle", ExpressionKind.POSITION, tuple(near)
+        yield _Told(f"the {phrase.singular} in the middle", ExpressionKind.POSITION, tuple(near))
 
 
 def _extreme(members: Sequence[_Facts], axis: int, sign: float) -> _Facts | None:
@@ -261,14 +317,15 @@ def _relations(phrase: _Phrase, other: _Phrase) -> Found:
         if None not in verdicts and sum(map(bool, verdicts)) == 1:
             for word in words:
                 text = f"the {phrase.singular} {word} the {other.singular}"
-                yield text, ExpressionKind.RELATIONAL, (rivals[verdicts.index(True)],)
+                yield _Told(text, ExpressionKind.RELATIONAL, (rivals[verdicts.index(True)],))
     gaps = [np.hypot(*(each.centres - anchor.centres).T) for each in rivals]
     near = int(np.argmin([gap.max() for gap in gaps]))
     others = [gap.min() for k, gap in enumerate(gaps) if k != near]
     if gaps[near].max() <= _NEAR_RATIO * min(others) and gaps[near].max() < 200.0:
         for word in ("near", "next to", "closest to"):
             text = f"the {phrase.singular} {word} the {other.singular}"
-            yield text, ExpressionKind.RELATIONAL, (rivals[near],)
+            leads = _Lead(tuple(rivals), anchor=anchor) if word == "closest to" else None
+            yield _Told(text, ExpressionKind.RELATIONAL, (rivals[near],), leads)
 
 
 def _beside(each: _Facts, anchor: _Facts, axis: int, sign: float) -> bool | None:
@@ -288,7 +345,7 @@ def _plurals(phrase: _Phrase, total: int) -> Found:
             f"the {phrase.plural}",
             f"every {phrase.singular}",
         ):
-            yield text, ExpressionKind.PLURAL, phrase.members
+            yield _Told(text, ExpressionKind.PLURAL, phrase.members)
 
 
 def _negations(phrase: _Phrase) -> Found:
@@ -299,7 +356,8 @@ def _negations(phrase: _Phrase) -> Found:
         rest = tuple(each for each in phrase.members if each.item.colour != colour)
         if len(rest) == 1 and not alike_colours(rest[0].item.colour, colour):
             for word in ("that is not", "which is not", "that isn't"):
-                yield f"the {phrase.singular} {word} {colour}", ExpressionKind.NEGATION, rest
+                text = f"the {phrase.singular} {word} {colour}"
+                yield _Told(text, ExpressionKind.NEGATION, rest)
 
 
 _DIRECTIONS: tuple[tuple[int, float, str], ...] = (
@@ -320,7 +378,7 @@ def _movements(phrase: _Phrase, camera: Camera, unit: float) -> Found:
             chosen = (phrase.members[verdicts.index(True)],)
             for verb in (f"that moves {word}", f"moving {word}", f"moving to the {word}"):
                 if word in ("left", "right") or "to the" not in verb:
-                    yield f"the {phrase.singular} {verb}", ExpressionKind.TEMPORAL, chosen
+                    yield _Told(f"the {phrase.singular} {verb}", ExpressionKind.TEMPORAL, chosen)
     yield from _speeds(phrase, shake)
 
 
@@ -330,14 +388,15 @@ def _speeds(phrase: _Phrase, shake: float) -> Found:
     still = [each for each in ordered if each.speed <= _STILL_PX_S]
     if len(moving) + len(still) == len(ordered):
         if len(moving) == 1:
-            yield f"the moving {phrase.singular}", ExpressionKind.TEMPORAL, tuple(moving)
-            yield f"the {phrase.singular} that moves", ExpressionKind.TEMPORAL, tuple(moving)
+            yield _Told(f"the moving {phrase.singular}", ExpressionKind.TEMPORAL, tuple(moving))
+            yield _Told(f"the {phrase.singular} that moves", ExpressionKind.TEMPORAL, tuple(moving))
         if len(still) == 1:
-            yield f"the still {phrase.singular}", ExpressionKind.TEMPORAL, tuple(still)
-            yield f"the {phrase.singular} that does not move", ExpressionKind.TEMPORAL, tuple(still)
+            yield _Told(f"the still {phrase.singular}", ExpressionKind.TEMPORAL, tuple(still))
+            text = f"the {phrase.singular} that does not move"
+            yield _Told(text, ExpressionKind.TEMPORAL, tuple(still))
     first, second = ordered[-1], ordered[-2]
     if first.speed >= _MOVING_PX_S + shake and first.speed >= _SPEED_RATIO * second.speed + shake:
-        yield f"the fastest {phrase.singular}", ExpressionKind.TEMPORAL, (first,)
+        yield _Told(f"the fastest {phrase.singular}", ExpressionKind.TEMPORAL, (first,))
 
 
 def _camera_speed(camera: Camera) -> float:
@@ -360,7 +419,7 @@ def _materials(phrase: _Phrase) -> Found:
     for material in ("striped", "dotted", "checked"):
         chosen = tuple(each for each in phrase.members if each.item.material == material)
         if len(chosen) == 1:
-            yield f"the {material} {phrase.singular}", ExpressionKind.MATERIAL, chosen
+            yield _Told(f"the {material} {phrase.singular}", ExpressionKind.MATERIAL, chosen)
 
 
 def _absences(facts: Sequence[_Facts], level: int, rng: np.random.Generator) -> Found:
@@ -372,9 +431,9 @@ def _absences(facts: Sequence[_Facts], level: int, rng: np.random.Generator) -> 
                 continue
             if names:
                 text = f"the {colour} {rng.choice(names)}"
-                yield text, ExpressionKind.ABSENT, ()
+                yield _Told(text, ExpressionKind.ABSENT, ())
             elif not any(alike_colours(each.item.colour, colour) for each in facts):
-                yield f"the {colour} {thing}", ExpressionKind.ABSENT, ()
+                yield _Told(f"the {colour} {thing}", ExpressionKind.ABSENT, ())
 
 
 def _taken_for(item: SceneObject, shape: str, colour: str, level: int) -> bool:

@@ -110,6 +110,21 @@ def _reflected(value: NDArray[np.float64], low: float, high: float) -> NDArray[n
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """An object's size as a share of its full one: straight from one (t_s, share) to the next."""
+
+    points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+
+    def at(self, t_s: float) -> float:
+        times, shares = zip(*self.points, strict=True)
+        return float(np.interp(t_s, times, shares))
+
+
+FULL = Growth()
+"""Stays as large as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """An object's angle: turns steadily, or rocks to and fro."""
 

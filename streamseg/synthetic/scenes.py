@@ -8,17 +8,19 @@ from streamseg.errors import UsageError
 from streamseg.masking import legible
 from streamseg.synthetic.expressions import Expression
 from streamseg.synthetic.plays import PLAYS, SPLITS, Play, Setting
+from streamseg.synthetic.shifting import LENGTH_S, shifts
 from streamseg.synthetic.stage import SceneObject
 from streamseg.types import Image, Labels
 
 DEFAULT_SIZE = (640, 360)
 DEFAULT_FPS = 30.0
-LENGTHS_S = {"reentry": 7.5, "cut": 6.0, "endless": 20_000 / 30}
+LENGTHS_S = {"reentry": 7.5, "cut": 6.0, "shifts": LENGTH_S, "endless": 20_000 / 30}
 """How long a scene lasts by default where 4 s is not enough."""
 MOST_FRAMES = 10**9
 MOST_SEEDS = 2**64
 LONGEST_S = 1e9
-NAMES = tuple(PLAYS)
+_PLAYS = {**PLAYS, "shifts": shifts}
+NAMES = tuple(_PLAYS)
 """The levels, then the special scenes."""
 
 
@@ -94,7 +96,7 @@ def scene(
     Raises:
         UsageError: An unknown name or split, or a size, rate or length that cannot be.
     """
-    if name not in PLAYS:
+    if name not in _PLAYS:
         raise UsageError(f"no synthetic scene named {name!r}; there are: {', '.join(NAMES)}")
     if split not in SPLITS:
         raise UsageError(f"no split named {legible(split)!r}; there are: {', '.join(SPLITS)}")
@@ -114,4 +116,4 @@ def scene(
             f"got {_brief(frames)} at {fps:g} a second and {_brief(seed)}"
         )
     setting = Setting(name, size, seed, split, textures, per_kind)
-    return Scene(name, PLAYS[name](setting), size, fps, frames)
+    return Scene(name, _PLAYS[name](setting), size, fps, frames)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.synthetic.motion import Camera, Light, Path, Turn
+from streamseg.synthetic.motion import FULL, Camera, Growth, Light, Path, Turn
 from streamseg.synthetic.sprites import Look, Sprite
 from streamseg.types import Image, Labels
 
@@ -27,6 +27,7 @@ class SceneObject:
         size: "small", "medium" or "large".
         motion: "still", "slow", "fast", "circling" or "leaving", as it was cast.
         path: Of its centre, in pixels of the picture that a resting camera sees.
+        grows: How large it is drawn at a time, of its full size.
     """
 
     id: int
@@ -36,6 +37,7 @@ class SceneObject:
     motion: str
     path: Path
     turn: Turn
+    grows: Growth = FULL
 
     @property
     def shape(self) -> str:
@@ -95,10 +97,11 @@ class Stage:
             (item, _on_screen(item.path.at(t_s)[0], view, self._size), item.turn.at(t_s))
             for item in objects
         ]
-        for item, (x, y), angle in poses:
-            _cast_shadow(image, item.sprite, x, y, angle, view[0], item.radius_px)
-        for item, (x, y), angle in poses:
-            _paste(image, labels, item, x, y, angle, view[0])
+        scales = [view[0] * item.grows.at(t_s) for item in objects]
+        for (item, (x, y), angle), scale in zip(poses, scales, strict=True):
+            _cast_shadow(image, item.sprite, x, y, angle, scale, item.radius_px)
+        for (item, (x, y), angle), scale in zip(poses, scales, strict=True):
+            _paste(image, labels, item, x, y, angle, scale)
         return self._expose(image, t_s, index), labels
 
     def _crop(self, view: tuple[float, float, float]) -> Image:

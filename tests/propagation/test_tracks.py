@@ -12,7 +12,8 @@ from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.calibration import probability
 from streamseg.propagation.track import Candidate
-from streamseg.propagation.tracks import MAX_ID, Merge, TrackBook
+from streamseg.propagation.tracks import MAX_ID, TrackBook
+from streamseg.propagation.verdicts import Merge
 from streamseg.types import (
     CERTAIN,
     Evidence,

@@ -18,8 +18,8 @@ from streamseg.reasoning.detection import Detections
 from streamseg.reasoning.models import folder
 from streamseg.reasoning.objects import ObjectsReasoner
 from streamseg.reasoning.words import grammar
-from streamseg.reasoning.words.grammar import Phrase
 from streamseg.reasoning.words.nouns import singular
+from streamseg.reasoning.words.phrases import Phrase
 from streamseg.types import Grounding, Image
 
 FAMILIES = ("grounding-dino", "mm-grounding-dino", "owlv2", "sam3", "sam3_video")

@@ -1,7 +1,8 @@
-"""A referring expression to a small tree of what is wanted; knows words, never pixels.
+"""Reads a referring expression into phrases; knows words, never pixels.
 
     sentence  = phrase { ("and" | "or" | ",") phrase }
-    phrase    = { modifier } [ noun ] { modifier | relation phrase | "except" phrase }
+    phrase    = { modifier } [ noun ] { modifier | relation phrase | "except" phrase | happening }
+    happening = "after" [ phrase ] doing [ phrase ]
     modifier  = [ "not" ] ( colour | size | place | motion | shape | texture | superlative | … )
 
 The parser is a lenient recursive descent: a word that does not fit is kept as "ignored", so every
@@ -13,12 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from streamseg.reasoning.words.lexicon import MEASURES, NOUN_SHAPES, Kind, Lexeme, lexemes
+from streamseg.reasoning.words.lexicon import (
+    DOINGS,
+    MEASURES,
+    NOUN_SHAPES,
+    Kind,
+    Lexeme,
+    lexemes,
+)
+from streamseg.reasoning.words.phrases import ALL, Attribute, Event, Phrase, Relation, Superlative
 
 MAX_DEPTH = 6
 MAX_PHRASES = 8
-ALL = -1
-"""`Phrase.count` of a plural without a number: as many as there are."""
 
 _ATTRIBUTES = {
     Kind.COLOUR: "colour",
@@ -29,96 +36,6 @@ _ATTRIBUTES = {
     Kind.SHAPE: "shape",
     Kind.TEXTURE: "texture",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One property: any of `values` of `kind` (colour, tone, size, place, motion, shape, texture).
-
-    `tone` ("dark", "light", "bright") goes with colours. `relative` marks a bare "left" or "big"
-    before the noun, which compares the objects with one another.
-    """
-
-    kind: str
-    values: tuple[str, ...]
-    negated: bool = False
-    tone: str = ""
-    relative: bool = False
-
-    def __str__(self) -> str:
-        words = " or ".join(self.values)
-        tone = f"{self.tone} " if self.tone else ""
-        return f"{'not ' if self.negated else ''}{self.kind} {tone}{words}"
-
-
-@dataclass(frozen=True, slots=True)
-class Superlative:
-    """The `rank`-th along `axis` ("+size", "-x", …; the sign says which end comes first)."""
-
-    axis: str
-    rank: int = 1
-
-    def __str__(self) -> str:
-        names = {"+": "most", "-": "least"}
-        place = "" if self.rank == 1 else f"no. {self.rank} in "
-        return f"{place}{names[self.axis[0]]} {self.axis[1:]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """How the object stands to `other`."""
-
-    kind: str
-    other: Phrase
-    negated: bool = False
-    guessed: bool = False
-    """Told by a verb that is not understood: "the man holding the umbrella" is near it, perhaps."""
-    second: Phrase | None = None
-    """The other side of "between the cup and the plate"."""
-
-    @property
-    def others(self) -> tuple[Phrase, ...]:
-        """All that it stands to."""
-        return (self.other,) if self.second is None else (self.other, self.second)
-
-    def __str__(self) -> str:
-        words = "perhaps " if self.guessed else "not " if self.negated else ""
-        return f"{words}{self.kind} ({' and '.join(map(str, self.others))})"
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """One noun phrase.
-
-    Attributes:
-        count: How many are meant: a number, or `ALL`.
-        head: The noun that names the thing, as written, with nouns before it ("tennis player");
-            empty for "thing" and its like.
-        nouns: Classes of known nouns ("person", "cup"), weak priors.
-        ignored: Words that were not understood.
-    """
-
-    attributes: tuple[Attribute, ...] = ()
-    superlatives: tuple[Superlative, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    excluded: tuple[Phrase, ...] = ()
-    head: str = ""
-    nouns: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    count: int = 1
-    text: str = ""
-
-    @property
-    def empty(self) -> bool:
-        """True when nothing in it but the noun narrows the choice."""
-        relations = any(not relation.guessed for relation in self.relations)
-        return not (self.attributes or self.superlatives or relations or self.excluded)
-
-    def __str__(self) -> str:
-        parts = [str(part) for part in (*self.attributes, *self.superlatives, *self.relations)]
-        parts += [f"except ({phrase})" for phrase in self.excluded]
-        parts += [f"something like: {noun}" for noun in self.nouns]
-        return ", ".join(parts) or "anything"
 
 
 def parse(text: str) -> tuple[Phrase, ...]:
@@ -144,6 +61,9 @@ class _Draft:
     tone: str = ""
     count: int | None = None
     ordinal: int = 0
+    event: Event | None = None
+    done: str = ""
+    """In a clause that tells what happened: what this phrase did."""
     plural: bool = False
     named: bool = False
     link: bool = False
@@ -158,7 +78,7 @@ class _Draft:
     @property
     def blank(self) -> bool:
         told = self.attributes or self.superlatives or self.relations or self.excluded
-        return not (told or self.named)
+        return not (told or self.named or self.event)
 
     def finish(self) -> Phrase:
         if self.tone:
@@ -179,6 +99,7 @@ class _Draft:
             tuple(self.ignored),
             count,
             " ".join(self.words),
+            self.event,
         )
 
 
@@ -203,6 +124,36 @@ def _is_participle(token: Lexeme) -> bool:
     return token.kind is Kind.UNKNOWN and token.text.endswith(("ing", "ed"))
 
 
+_ONESELF = frozenset(
+    [
+        "it",
+        "he",
+        "she",
+        "they",
+        "that",
+        "which",
+        "who",
+        "is",
+        "was",
+        "were",
+        "been",
+        "being",
+        "has",
+        "gets",
+        "got",
+    ]
+)
+"""Words of a clause that tell what the thing itself did."""
+
+
+def _doing(token: Lexeme) -> str:
+    """What a word tells to have happened, a value of `Happening`; empty where nothing."""
+    if token.kind is Kind.HAPPENING:
+        return token.value
+    named = token.kind in (Kind.NOUN, Kind.SHAPE)
+    return "" if named else DOINGS.get(token.text.split()[0], "")
+
+
 def _alternatives(attributes: Sequence[Attribute]) -> list[Attribute]:
     """ "the red and blue balls": each is one or the other, not both."""
     colours = [item for item in attributes if item.kind == "colour" and not item.negated]
@@ -218,6 +169,8 @@ class _Parser:
     def __init__(self, tokens: Sequence[Lexeme]) -> None:
         self._tokens = tokens
         self._at = 0
+        self._telling = False
+        """In a clause that tells what happened, up to its verb."""
 
     def sentence(self) -> tuple[Phrase, ...]:
         phrases: list[Phrase] = []
@@ -244,6 +197,10 @@ class _Parser:
         negated = False
         while (token := self._peek()) is not None:
             if self._ends(draft, token, depth):
+                break
+            if self._telling and (done := _doing(token)):
+                self._at += 1
+                draft.done, self._telling = done, False
                 break
             self._at += 1
             draft.words.append(token.text)
@@ -300,11 +257,43 @@ class _Parser:
             draft.plural, draft.count = True, None
         elif kind is Kind.LINK:
             draft.link, draft.closed, draft.lost = True, False, False
+        elif kind is Kind.AFTER:
+            self._after(draft, token, depth)
+        elif kind is Kind.HAPPENING:
+            draft.event = self._event(draft, token.value, None, depth)
         elif kind is Kind.ARTICLE and draft.lost and self._peek() is not None:
             draft.lost = False
             self._relation(draft, "near", negated, depth, guessed=True)
         elif kind is Kind.FILLER and token.text == "of":
             self._of(draft, depth)
+
+    def _after(self, draft: _Draft, token: Lexeme, depth: int) -> None:
+        """ "after it was kicked", "once the blue one moves": who is what is told of, or another."""
+        if depth >= MAX_DEPTH or draft.event is not None or self._telling:
+            draft.ignored.append(token.text)
+            return
+        self._telling = True
+        inner = self._phrase(depth + 1)
+        self._telling = False
+        draft.words.extend(inner.words)
+        if not inner.done:
+            draft.ignored.extend((token.text, *inner.ignored))
+            return
+        oneself = inner.blank or all(word in _ONESELF for word in inner.words)
+        who = None if oneself else inner.finish()
+        draft.event = self._event(draft, inner.done, who, depth)
+        draft.closed = True
+
+    def _event(self, draft: _Draft, kind: str, who: Phrase | None, depth: int) -> Event | None:
+        """What happened, and whom it has to touch where it is that."""
+        if kind != "touched":
+            return Event(kind, who)
+        inner = self._phrase(depth + 1) if depth < MAX_DEPTH else _Draft()
+        draft.words.extend(inner.words)
+        if inner.blank or who is not None:
+            draft.ignored.extend((kind, *inner.ignored))
+            return None
+        return Event(kind, None, inner.finish())
 
     def _name(self, draft: _Draft, token: Lexeme, negated: bool) -> None:
         """Take a word that may name the thing: the first run of such words does."""
@@ -466,6 +455,3 @@ class _Parser:
             draft.words.extend(inner.words)
             if not inner.blank:
                 draft.excluded.append(inner.finish())
-
-
-__all__ = ["ALL", "Attribute", "Phrase", "Relation", "Superlative", "parse"]

@@ -42,6 +42,8 @@ class Kind(Enum):
     FILLER = auto()
     COMMA = auto()
     OWNS = auto()
+    AFTER = auto()
+    HAPPENING = auto()
     UNKNOWN = auto()
 
 
@@ -241,6 +243,7 @@ RELATIONS = {
     "on": "on; upon",
     "between": "between; in between; among",
     "held": "held by; in the hand of; carried by; worn by",
+    "holds": "holds; hold; is holding; has hold of; carries; is carrying; has got; possesses",
     "wearing": "wearing; dressed in; who wears; clad in",
     "bigger": "bigger than; larger than; greater than",
     "smaller": "smaller than; littler than; tinier than",
@@ -254,7 +257,7 @@ RELATIONS = {
 
 NOUNS = {
     "thing": "object; thing; one; ones; item; element; something; anything; shape; figure; target; "
-    "stuff; everything; piece; part; it",
+    "stuff; everything; piece; part; it; whoever; whichever; whatever; they",
     "picture": "picture; image; frame; screen; scene; video; view; photo; clip; stream; camera",
     "person": "person; people; man; men; woman; women; boy; girl; child; children; guy; lady; "
     "someone; somebody; human; kid; worker; player; pedestrian; he; she",
@@ -266,6 +269,27 @@ NOUNS = {
     "cup": "mug; cup; glass; bottle; jar; kettle; bowl; plate; pot; jug",
 }
 """Classes of nouns with weak priors; every other noun is ignored, and said to be."""
+
+AFTER = "after; once; as soon as; when; since; the moment"
+"""What comes next tells what must have happened."""
+
+HAPPENINGS = {
+    "moved": "starts moving; started moving; starts to move; started to move; begins to move; "
+    "began to move; begins moving; began moving; starts rolling; started rolling; sets off; "
+    "set off; takes off; took off; starts off",
+    "stopped": "stops; stopped; stops moving; stopped moving; comes to a stop; came to a stop; "
+    "comes to rest; came to rest; has stopped; halts; halted",
+    "touched": "touches; touched; bumps into; bumped into; collides with; collided with; "
+    "runs into; ran into",
+}
+_DOINGS = {
+    "moved": "kicked kick kicks hit struck thrown pushed moved moves moving launched released "
+    "dropped rolled rolls tossed shot starts started goes jumped jumps walked runs ran",
+    "stopped": "halt rests",
+    "touched": "hits reaches reached meets met",
+}
+DOINGS = {word: kind for kind, words in _DOINGS.items() for word in words.split()}
+"""What words mean where a clause tells what happened; elsewhere they say how a thing is."""
 
 NUMBERS = {
     "1": "one; single; a single; only; lone; sole",
@@ -341,6 +365,7 @@ def _table() -> dict[tuple[str, ...], tuple[Kind, str]]:
         (Kind.NUMBER, NUMBERS),
         (Kind.ORDINAL, ORDINALS),
         (Kind.FROM_SIDE, FROM_SIDES),
+        (Kind.HAPPENING, HAPPENINGS),
         (Kind.MOTION, _directed_motions()),
     ):
         add(kind, entries)
@@ -349,6 +374,7 @@ def _table() -> dict[tuple[str, ...], tuple[Kind, str]]:
     add(Kind.ALL, {"": "all; every; each; all of; every one of; each of"})
     add(Kind.AND, {"": "and; &; as well as; plus also; together with"})
     add(Kind.OR, {"": "or"})
+    add(Kind.AFTER, {"": AFTER})
     add(Kind.COMMA, {"": "but"})
     add(Kind.NOT, {"": "not; isn't; aren't; non; never; no; doesn't; don't; neither; nor; without"})
     add(

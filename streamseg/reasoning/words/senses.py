@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from streamseg.reasoning.words.grammar import Phrase
+from streamseg.reasoning.words.phrases import Phrase
 from streamseg.types import WordSense, WordUse
 
 _KNOWN = (WordUse.UNDERSTOOD, WordUse.COARSE, WordUse.UNKNOWN)
@@ -42,7 +42,8 @@ def decides(phrase: Phrase, who: Understanding) -> bool:
     A noun that tells does, and so does anything said of the thing; but not its standing to
     something that is not known itself.
     """
-    if phrase.attributes or phrase.superlatives or phrase.excluded or who.tells(phrase):
+    told_of = phrase.attributes or phrase.superlatives or phrase.excluded or phrase.event
+    if told_of or who.tells(phrase):
         return True
     # Of what a part is does not say which part is meant.
     told = (each for each in phrase.relations if not each.guessed and each.kind != "part")
@@ -70,7 +71,9 @@ def _senses(phrase: Phrase, knows: Knows) -> Iterator[WordSense]:
             yield WordSense(relation.kind, WordUse.UNDERSTOOD)
         for side in relation.others:
             yield from _beside(side, knows, head)
-    for other in phrase.excluded:
+    if phrase.event is not None:
+        yield WordSense(f"after it {phrase.event.kind}", WordUse.UNDERSTOOD)
+    for other in (*phrase.excluded, *phrase.bystanders):
         yield from _beside(other, knows, head)
 
 

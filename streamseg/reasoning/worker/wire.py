@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
+from streamseg.referents import Happening, Measure, Standing
 from streamseg.types import (
     Box,
     Frame,
@@ -32,6 +33,7 @@ MAX_POINTS = 64
 MAX_LABEL_CHARS = 200
 MAX_WORDS = 1000
 MAX_SEEN = 64
+MAX_CAST = 16
 MAX_REASONING_CHARS = 20_000
 MAX_MESSAGE_CHARS = 2_000
 
@@ -119,6 +121,18 @@ class AnswerSighting(Message):
     label: Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
 
 
+class AnswerStanding(Message):
+    """By what those meant are chosen: the fields of `Standing`."""
+
+    measure: Literal["x", "y", "size", "speed", "near", "centre", "tall", "wide", "gap"] | None
+    most: bool
+    rank: Annotated[int, Field(ge=1, le=1000)]
+    count: Annotated[int, Field(ge=1, le=1000)]
+    reach: Annotated[float, Field(ge=0)] | None
+    after: Literal["moved", "stopped", "touched"] | None
+    by_anchor: bool
+
+
 class Answer(Message):
     """Child to parent: a grounding."""
 
@@ -132,6 +146,9 @@ class Answer(Message):
     cannot_tell: bool = False
     seen: Annotated[list[AnswerSighting], Field(max_length=MAX_SEEN)] | None = None
     where: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=2)] = []
+    cast: Annotated[list[AnswerTarget], Field(max_length=MAX_CAST)] = []
+    anchors: Annotated[list[AnswerTarget], Field(max_length=MAX_CAST)] = []
+    standing: AnswerStanding | None = None
 
 
 Reply = Ready | Unable | Refusal | Answer
@@ -223,6 +240,9 @@ def encode_grounding(serial: int, grounding: Grounding) -> bytes:
             cannot_tell=grounding.cannot_tell,
             seen=None if grounding.seen is None else _seen_to_wire(grounding.seen),
             where=[float(place) for place in grounding.where],
+            cast=[_to_wire(target) for target in grounding.cast],
+            anchors=[_to_wire(target) for target in grounding.anchors],
+            standing=None if grounding.standing is None else _rule_to_wire(grounding.standing),
         )
     except ValidationError as error:
         raise ReasoningError(f"the reasoner's answer is not valid: {_first(error)}") from None
@@ -258,13 +278,13 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
             f"expected at most {max_targets} targets (reasoning.max_targets), "
             f"got {len(answer.targets)}"
         )
-    targets = [target for item in answer.targets if (target := _to_target(item, frame)) is not None]
+    targets = _to_targets(answer.targets, frame)
     if answer.targets and not targets:
         raise ReasoningError(
             f"expected boxes within {frame.width}x{frame.height}, got {answer.targets[0].box}"
         )
     return Grounding(
-        tuple(targets),
+        targets,
         answer.reasoning,
         answer.tokens,
         answer.seconds,
@@ -277,6 +297,9 @@ def to_grounding(answer: Answer, frame: Frame, max_targets: int) -> Grounding:
         answer.cannot_tell,
         None if answer.seen is None else tuple(_to_seen(answer.seen, frame)),
         tuple(answer.where),
+        _to_targets(answer.cast, frame),
+        _to_targets(answer.anchors, frame),
+        None if answer.standing is None else _to_rule(answer.standing),
     )
 
 
@@ -320,6 +343,35 @@ def _to_seen(items: Sequence[AnswerSighting], frame: Frame) -> Iterator[Sighting
         box = _clip(item.box, frame)
         if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
             yield Sighting(box, min(max(item.score, 0.0), 1.0), item.label)
+
+
+def _rule_to_wire(rule: Standing) -> AnswerStanding:
+    return AnswerStanding(
+        measure=None if rule.measure is None else rule.measure.value,
+        most=rule.most,
+        rank=rule.rank,
+        count=rule.count,
+        reach=rule.reach,
+        after=None if rule.after is None else rule.after.value,
+        by_anchor=rule.by_anchor,
+    )
+
+
+def _to_rule(item: AnswerStanding) -> Standing:
+    return Standing(
+        None if item.measure is None else Measure(item.measure),
+        item.most,
+        item.rank,
+        item.count,
+        item.reach,
+        None if item.after is None else Happening(item.after),
+        item.by_anchor,
+    )
+
+
+def _to_targets(items: Sequence[AnswerTarget], frame: Frame) -> tuple[Target, ...]:
+    found = (_to_target(item, frame) for item in items)
+    return tuple(target for target in found if target is not None)
 
 
 def _to_target(item: AnswerTarget, frame: Frame) -> Target | None:

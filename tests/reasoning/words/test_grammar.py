@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamseg.reasoning.words import lexicon
-from streamseg.reasoning.words.grammar import ALL, Attribute, Phrase, Superlative, parse
+from streamseg.reasoning.words.grammar import parse
+from streamseg.reasoning.words.phrases import ALL, Attribute, Phrase, Superlative
 
 
 def only(text: str) -> Phrase:

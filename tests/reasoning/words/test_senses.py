@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from streamseg.reasoning.words.grammar import Phrase, parse
+from streamseg.reasoning.words.grammar import parse
+from streamseg.reasoning.words.phrases import Phrase
 from streamseg.reasoning.words.senses import decides, read
 from streamseg.types import Grounding, WordSense, WordUse
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streamseg.errors import ReasoningError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.worker import wire
+from streamseg.referents import Happening, Measure, Standing
 from streamseg.types import (
     Frame,
     Grounding,
@@ -299,3 +300,28 @@ def test_a_request_that_numbers_a_frame_it_does_not_bring_is_refused() -> None:
     line = wire.encode_request(0, sent, [0]).replace(b'"segment":[0]', b'"segment":[1]')
     with pytest.raises(ReasoningError, match="frame numbers below 1"):
         wire.decode_request(line, picture)
+
+
+def test_a_cast_and_its_rule_arrive_as_they_were_sent() -> None:
+    rules = [
+        Standing(Measure.X, most=False, rank=2, count=3),
+        Standing(Measure.GAP, most=False, reach=0.05),
+        Standing(after=Happening.TOUCHED),
+        Standing(after=Happening.MOVED, by_anchor=True),
+    ]
+    for rule in rules:
+        said = Grounding(
+            (),
+            cast=(Target((1.0, 2.0, 30.0, 40.0), ((5.0, 6.0),), (), 0.5, "a ball"),),
+            anchors=(Target((0.0, 0.0, 9.0, 9.0)),),
+            standing=rule,
+        )
+        heard = understand(wire.encode_grounding(0, said))
+        assert heard == said
+
+
+def test_a_rule_of_another_kind_is_no_answer() -> None:
+    line = json.loads(wire.encode_grounding(0, Grounding((), standing=Standing(Measure.X))))
+    line["standing"]["measure"] = "weight"
+    with pytest.raises(ReasoningError, match="standing"):
+        understand(json.dumps(line).encode())
