@@ -289,9 +289,10 @@ def _exported_reasoner(config: Config) -> Iterator[Report]:
     try:
         place, described, precision = chat.prepare(section)
         row |= {"engine": f"onnxruntime {section.provider}", "family": "onnxruntime"}
-        told = described.precisions[precision].agreement
-        row["reason"] = f"{described.source} in {precision}, {told}"
-        row["files"] = dict.fromkeys(described.needed(precision), "folder")
+        chosen = described.precisions[precision]
+        row["reason"] = f"{described.source} in {precision}, {chosen.agreement}"
+        graphs = (chosen.vision.files[0], chosen.decoder.files[0])
+        row["files"] = dict.fromkeys(graphs, "folder")
         record.check_hashes(place, described, precision)
     except StreamSegError as error:
         yield {**row, "problem": str(error)}

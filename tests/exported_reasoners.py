@@ -67,7 +67,7 @@ def vlm(folder: Path) -> VlmChat:
     return VlmChat.open(VlmConfig(model=str(folder), device="cpu", **SMALL))
 
 
-def export(folder: Path, output: Path, precision: Precision = "fp32", count: int = 4) -> list[Made]:
+def export(folder: Path, output: Path, precision: Precision = "fp32", count: int = 2) -> list[Made]:
     staging = output / f".staging-{precision}"
     staging.mkdir(parents=True)
     return Reasoner(str(folder)).export(precision, staging, output, lambda *_: None, count)

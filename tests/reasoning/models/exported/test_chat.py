@@ -67,11 +67,11 @@ def test_tokens_are_those_of_transformers_own_greedy_generate(
         inputs, _ = pair.vlm._composer.compose(asked)
         given = {key: torch.from_numpy(array) for key, array in inputs.items()}
         with torch.inference_mode():
-            wrote = network.generate(**given, max_new_tokens=30, min_new_tokens=30, do_sample=False)
+            wrote = network.generate(**given, max_new_tokens=20, min_new_tokens=20, do_sample=False)
         expected = wrote[0, inputs["input_ids"].shape[1] :].tolist()
         found: list[int] = []
         logits = graphs.begin(inputs)
-        while len(found) < 30:
+        while len(found) < 20:
             logits[list(described.ends)] = -np.inf  # as min_new_tokens does
             found.append(int(logits.argmax()))
             assert graphs.length == inputs["input_ids"].shape[1] + len(found) - 1
@@ -86,7 +86,7 @@ def test_both_backends_write_the_same(
 ) -> None:
     """Prompts of several lengths, one after another, over budget and within."""
     vlm, exported = pairs[kind].vlm, chats[kind]
-    for size, thinks, budget in ((SIZES[1], True, 40), (SIZES[0], True, 4), (SIZES[2], False, 9)):
+    for size, thinks, budget in ((SIZES[1], True, 20), (SIZES[2], False, 9)):
         asked = question(vlm, frames(size), thinks, budget)
         assert exported.complete(asked, until=1e9) == vlm.complete(asked, until=1e9)
 

@@ -125,8 +125,8 @@ def examined(folder: Path) -> dict[str, Any]:
 def test_doctor_tells_of_it(folder: Path) -> None:
     row = examined(folder)
     assert row["engine"] == "onnxruntime cpu"
-    assert "in fp32, 9" in row["reason"]
-    assert "of 96 greedy tokens as torch's in fp32" in row["reason"]
+    assert "in fp32, 4" in row["reason"]
+    assert "of 48 greedy tokens as torch's in fp32" in row["reason"]
     assert row["files"]["reasoner_vision.fp32.onnx"] == "folder"
     path = folder / "tokenizer.json"
     path.write_bytes(path.read_bytes().replace(b"a", b"b"))
