@@ -4,9 +4,8 @@
 
 Every frame is propagated and yielded. The reasoner is asked now and then, answers late or never,
 and its answer is replayed to the present beside the loop; where it will not do, a deep one is asked
-about it too. On a live source the clock is real and
-nothing is waited for; on a file the clock is the file's own, answers take `reasoning.delay_s` of
-it and the run is a pure function of its input.
+about it too. On a live source the clock is real and nothing is waited for; on a file it is the
+file's own, answers take `reasoning.delay_s` of it and the run is a pure function of its input.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from streamseg.propagation.verdicts import Merge, Sight
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.conversation import Conversation
 from streamseg.reasoning.dialogue import Answer, Question
-from streamseg.segmentation import Segmenter
+from streamseg.segmentation import Segmenter, Sketcher
 from streamseg.sinks import Sink
 from streamseg.sinks.runner import SinkRunner
 from streamseg.sources import Source, StreamEnded
@@ -103,6 +102,7 @@ class Run:
             propagator.spawn,
             self._buffer.from_index,
             threaded=not clock.virtual,
+            sketch=segmenter.sketch if isinstance(segmenter, Sketcher) else None,
         )
         self._query: Query | None = None
         self._watch: KeyframeWatch | None = None
@@ -285,12 +285,7 @@ class Run:
         return look
 
     def _ask(
-        self,
-        frame: Frame,
-        query: Query,
-        watch: KeyframeWatch,
-        look: Look,
-        reason: TriggerReason,
+        self, frame: Frame, query: Query, watch: KeyframeWatch, look: Look, reason: TriggerReason
     ) -> None:
         """Ask the first reasoner. What the deep one considers is gone with the scene."""
         if reason is TriggerReason.SCENE_CUT:
@@ -317,8 +312,7 @@ class Run:
         self._deep = call.deep
         self._buffer.keep(asked.frame.index)
         self._put(asked)
-        told = f"{call.deep}, difficulty {call.difficulty:.1f}"
-        self._tell("deep_asked", f"the deep reasoner is asked: {told}", asked.frame)
+        self._tell("deep_asked", f"the deep reasoner is asked: {call}", asked.frame)
 
     def _put(self, question: Question) -> None:
         self._groundings.ask(question)
@@ -352,8 +346,7 @@ class Run:
         it will, or where it must."""
         asked, grounding, now_ns = answer.question, answer.grounding, self._clock.now_ns()
         if grounding is not None:
-            job = Job(grounding, asked.frame, asked.query_id, asked.reason, asked.deep is not None)
-            self._catchup.start(job)
+            self._use(asked, grounding, now_ns)
         if asked.deep is not None:
             told = grounding is not None and not grounding.cannot_tell
             watch.considered(told=told, now_ns=now_ns)
@@ -366,6 +359,17 @@ class Run:
         spared = watch.consider(asked.reason, grounding, asked.difficulty, now_ns)
         self._ask_deep(query, watch)
         return spared
+
+    def _use(self, asked: Question, grounding: Grounding, now_ns: int) -> None:
+        """Cut an answer out and bring it to the present, unless it says what is shown anyway."""
+        job = Job(grounding, asked.frame, asked.query_id, asked.reason, asked.deep is not None)
+        merge = None
+        if job.again and asked.frame.epoch == self._epoch:
+            merge = self._tracks.agree(asked.frame.index, grounding, asked.query_id, now_ns)
+        if merge is None:
+            self._catchup.start(job)
+        else:
+            self._report(job, asked.frame, merge)
 
     def _witness(self, answer: Answer) -> Sight | None:
         """Hold the tracks against what an answer says is there; None where it says nothing."""
@@ -395,14 +399,8 @@ class Run:
         """Bring the job's lane onto this very frame; False, and counted, when it came too late."""
         if job.error is not None:
             return self._failed(job.error, frame)
-        cause = None
-        if job.frame.epoch != frame.epoch:
-            cause = "answer from before a break"
-        elif job.query_id is not None and (self._query is None or job.query_id != self._query.id):
-            cause = "answer to an old query"
-        elif job.position is not None and not self._buffer.from_index(job.position.index):
-            cause = "answer whose frame has left the buffer"
-        if cause is not None:
+        in_force = None if self._query is None else self._query.id
+        if (cause := job.too_late(frame, in_force, self._buffer.from_index)) is not None:
             self._telemetry.drop(cause)
             return False
         if job.position is not None and job.position.index != frame.index:
@@ -453,8 +451,11 @@ class Run:
 
     def _report(self, job: Job, frame: Frame, merge: Merge) -> None:
         """Count and tell what an answer changed."""
-        self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
-        self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
+        if job.lane is not None:
+            self._telemetry.record_ns("segment", int(job.segment_s * 1e9))
+            self._telemetry.record_ns("replay", int(job.replay_s * 1e9))
+        if self._watch is not None and job.query_id is not None and not self._clock.virtual:
+            self._watch.spent(job.segment_s + job.replay_s, self._clock.now_ns())
         for counter, count in merges.counts(merge):
             self._telemetry.count(counter, count)
         most = self._config.tracks.max_tracks

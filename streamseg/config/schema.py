@@ -127,7 +127,9 @@ class TriggerConfig(Section):
     )
     relevance_every: Count = Field(3, description="Text relevance is taken on every r-th frame.")
     budget_fraction: Fraction = Field(
-        0.5, description="Largest share of stream time that the reasoner may take, averaged ..."
+        0.5,
+        description="Largest share of stream time that answers may take, with cutting them out and "
+        "carrying them to the present, averaged ...",
     )
     budget_window_s: Seconds = Field(20.0, description="... over this long.")
     deep: DeepConfig = DeepConfig()

@@ -146,6 +146,10 @@ class Trigger:
             # at the full rate.
             self._search_retry.begin(now_s)
 
+    def spent(self, cost_s: float, now_ns: int) -> None:
+        """An answer was cut out and carried to the present, which took this long."""
+        self._budget.spend(cost_s, now_ns / 1e9)
+
     def witnessed(self, able: bool, doubted: bool, unheld: int, cost_s: float, now_ns: int) -> None:
         """The look that was fired last is over.
 

@@ -49,6 +49,9 @@ class Call:
     mode: GroundingMode
     token_budget: int
 
+    def __str__(self) -> str:
+        return f"{self.deep}, difficulty {self.difficulty:.1f}"
+
 
 class KeyframeWatch:
     """Made anew for every query; `look` is called on every frame."""
@@ -132,6 +135,10 @@ class KeyframeWatch:
     def answered(self, *, found: bool, cost_s: float, now_ns: int) -> None:
         """The request fired last is over: whether it named an object, and what it cost."""
         self._trigger.answered(found, cost_s, now_ns)
+
+    def spent(self, cost_s: float, now_ns: int) -> None:
+        """What carrying an answer to the present took, for the budget."""
+        self._trigger.spent(cost_s, now_ns)
 
     def witnessed(
         self, *, able: bool, doubted: bool, unheld: int, cost_s: float, now_ns: int

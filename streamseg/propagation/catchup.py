@@ -34,6 +34,9 @@ from streamseg.types import (
 Segment = Callable[[Frame, Sequence[Target]], list[Segmented]]
 FramesFrom = Callable[[int], list[Frame]]
 
+_AWAITED = (TriggerReason.NEW_QUERY, TriggerReason.NO_TARGET)
+"""Reasons for which nothing is shown yet."""
+_AGAIN = (TriggerReason.REFRESH, TriggerReason.SHIFT)
 CLOSE_S = 2.0
 """Longest wait for a replay that is given up; a cut cannot be broken off."""
 _GUESS_STEP_S = 0.02
@@ -95,6 +98,26 @@ class Job:
     def _words(self, target: Target) -> float:
         return 1.0 if self.query_id is None else words_fit(self.grounding, target)
 
+    @property
+    def again(self) -> bool:
+        """It was asked for only in case something changed."""
+        return self.reason in _AGAIN and not self.considered
+
+    def too_late(self, frame: Frame, query_id: int | None, ring: FramesFrom) -> str | None:
+        """Why it is of no use on a frame any more; None where it is.
+
+        Args:
+            query_id: The query in force.
+            ring: See `CatchUp`.
+        """
+        if self.frame.epoch != frame.epoch:
+            return "answer from before a break"
+        if self.query_id is not None and self.query_id != query_id:
+            return "answer to an old query"
+        if self.position is not None and not ring(self.position.index):
+            return "answer whose frame has left the buffer"
+        return None
+
     def advance(self, frame: Frame) -> None:
         """Take the lane to `frame`."""
         if self.lane is not None:
@@ -114,6 +137,7 @@ class CatchUp:
         frames_from: FramesFrom,
         *,
         threaded: bool,
+        sketch: Segment | None = None,
     ) -> None:
         """
         Args:
@@ -122,9 +146,12 @@ class CatchUp:
             frames_from: The ring's frames from an index on; empty when that frame has left.
                 Called from the replaying thread.
             threaded: Replay beside the loop (a real clock) or in place (a virtual one).
+            sketch: Cuts quickly and less well, for a first mask on a real clock; None where there
+                is no quicker way.
         """
         self._config = config
         self._segment = segment
+        self._sketch = sketch if threaded else None
         self._spawn = spawn
         self._frames_from = frames_from
         self._step_s = _GUESS_STEP_S
@@ -188,7 +215,9 @@ class CatchUp:
         if not pointed:
             return
         started = perf_counter()
-        cuts = self._segment(job.frame, [target for target, _ in pointed])
+        quickly = self._sketch if job.reason in _AWAITED else None
+        cut_out = quickly or self._segment
+        cuts = cut_out(job.frame, [target for target, _ in pointed])
         job.segment_s = perf_counter() - started
         seeds: dict[int, Mask] = {}
         for (target, role), cut in zip(pointed, cuts, strict=True):

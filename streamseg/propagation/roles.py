@@ -9,7 +9,7 @@ import numpy as np
 
 from streamseg.propagation import camera
 from streamseg.propagation.referent import Moment, Referent, Seen
-from streamseg.propagation.track import Candidate, Track
+from streamseg.propagation.track import Track
 from streamseg.referents import Measure, Role, Standing
 from streamseg.types import Box, Frame, Labels
 
@@ -44,12 +44,12 @@ class Roles:
         elif self._referent.standing != standing:
             self._referent = Referent(standing)
 
-    def confirmed(self, track: Track, candidate: Candidate, shifting: bool) -> None:
+    def confirmed(self, track: Track, role: Role, shifting: bool) -> None:
         """Note what an answer says that a track is; between those meant and the cast the watch
         decides."""
-        both = {track.role, candidate.role}
+        both = {track.role, role}
         if not shifting or Role.ANCHOR in both or track.query_id != self._query_id:
-            track.role = candidate.role
+            track.role = role
 
     def update(self, frame: Frame, labels: Labels, tracks: Collection[Track], now_ns: int) -> None:
         """Hold the rule against where everybody is, and set their roles."""

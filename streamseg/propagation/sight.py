@@ -22,6 +22,8 @@ _APART, _ALIKE = 0.25, 0.55
 and from which it speaks for it."""
 _MISSED = 0.3
 """What is left of a track where no box touches its own: a detector misses things now and then."""
+_SAME = 0.75
+"""Overlap from which a box pointed at and a mask's own are of one thing that was carried well."""
 _SURE = 0.6
 """Score from which a thing counts as seen (`Sighting.score`)."""
 
@@ -79,6 +81,19 @@ def hold(boxes: Mapping[int, Box], seen: Sequence[Sighting]) -> Held:
             taken.add(given[row])
     unheld = sum(each.score >= _SURE for k, each in enumerate(seen) if k not in taken)
     return Held(supports, unheld)
+
+
+def held_by(boxes: Mapping[int, Box], pointed: Sequence[Box]) -> list[int] | None:
+    """For each box pointed at, the track (by its box on the same frame) that it agrees with; None
+    where one of them agrees with none."""
+    if not boxes or not pointed:
+        return None
+    ids = list(boxes)
+    table = np.asarray([[_iou(box, boxes[key]) for key in ids] for box in pointed])
+    rows, columns = linear_sum_assignment(-table)
+    if len(rows) < len(pointed) or (table[rows, columns] < _SAME).any():
+        return None
+    return [ids[column] for column in columns.tolist()]
 
 
 def _iou(a: Box, b: Box) -> float:

@@ -10,16 +10,17 @@ from scipy.optimize import linear_sum_assignment
 
 from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
-from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed
+from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed, words_fit
 from streamseg.propagation.identity import Signature, signature
 from streamseg.propagation.roles import Roles
-from streamseg.propagation.sight import Trail, hold
+from streamseg.propagation.sight import Trail, held_by, hold
 from streamseg.propagation.track import Candidate, Track
 from streamseg.propagation.verdicts import Merge, Sight, Source
 from streamseg.referents import Role, Standing
 from streamseg.types import (
     Box,
     Frame,
+    Grounding,
     Mask,
     MaskSet,
     Propagated,
@@ -203,6 +204,26 @@ class TrackBook:
         away = len(admitted) - len(back) - len(added)
         return Merge(adopt, retired, *seen_of, given_up, held_back, overruled, away)
 
+    def agree(self, index: int, grounding: Grounding, query_id: int, now_ns: int) -> Merge | None:
+        """Take an answer that only says again what is shown: every box that it points at on frame
+        `index` is that of a believed track, cut out not long ago, and of each such track there is
+        one. No cut is worth its time then. None where that is not so, and nothing is changed."""
+        then = self._trail.at(index) or {}
+        mine = [t for t in self._tracks.values() if t.query_id == query_id and t.visible]
+        boxes = {track.id: then[track.id] for track in mine if track.id in then}
+        held = held_by(boxes, [target.box for target, _ in grounding.pointed])
+        fresh_ns = now_ns - self._config.halves_in_s * 1e9
+        sure = (t.state is TrackState.TRACKING and t.cut_ns > fresh_ns for t in mine)
+        if held is None or len(held) != len(mine) or not all(sure):
+            return None
+        source = Source(query_id, index, now_ns, index, shifting=grounding.standing is not None)
+        self._roles.take(grounding.standing, query_id)
+        self.grounded_ns = now_ns
+        for key, (target, role) in zip(held, grounding.pointed, strict=True):
+            words = words_fit(grounding, target)
+            self._confirm(self._tracks[key], target.label, words, role, source)
+        return Merge({}, confirmed=tuple(sorted(held)))
+
     def of_query(self, query_id: int, masks: MaskSet) -> MaskSet:
         """The same masks, with only those objects that answers to this query named."""
         named = {track.id for track in self._tracks.values() if track.query_id == query_id}
@@ -304,7 +325,7 @@ class TrackBook:
             track = self._tracks[matched[candidate.lane_id]]
             if self._takes(track, candidate, propagated, source):
                 adopt[candidate.lane_id] = track.id
-            self._confirm(track, candidate, source)
+            self._confirm(track, *_told(candidate), source)
         return adopt
 
     def _ruled(self, source: Source, strict: bool, denies: bool) -> bool:
@@ -358,10 +379,9 @@ class TrackBook:
             track.box, track.state = None, TrackState.LOST
             track.evidence = replace(track.evidence, carried=0.0)
 
-    def _confirm(self, track: Track, candidate: Candidate, source: Source) -> None:
+    def _confirm(self, track: Track, label: str, told: float, role: Role, source: Source) -> None:
         query_id = source.query_id
-        self._roles.confirmed(track, candidate, source.shifting)
-        label, told = candidate.label, candidate.evidence.words
+        self._roles.confirmed(track, role, source.shifting)
         if track.query_id != query_id or source.considered:
             words = told
         else:
@@ -424,7 +444,7 @@ class TrackBook:
             track = self._find_lost(look, set(adopt.values()), source.now_ns)
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, candidate, source)
+                self._confirm(track, *_told(candidate), source)
             elif self._full:
                 continue
             else:
@@ -472,3 +492,7 @@ class TrackBook:
             if likeness >= best_likeness:
                 best, best_likeness = track, likeness
         return best
+
+
+def _told(candidate: Candidate) -> tuple[str, float, Role]:
+    return candidate.label, candidate.evidence.words, candidate.role

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streamseg.config import SegmentationConfig
 from streamseg.types import Frame, Segmented, Target
@@ -19,6 +19,14 @@ class Segmenter(Protocol):
         beside the loop. A target that nothing can be cut for comes back with an empty mask
         and score 0.
         """
+
+
+@runtime_checkable
+class Sketcher(Protocol):
+    """A segmenter that can also cut in a hurry."""
+
+    def sketch(self, frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        """As `Segmenter.segment`, quicker and less well: for a first mask that is waited for."""
 
 
 def build(config: SegmentationConfig) -> Segmenter:

@@ -24,6 +24,7 @@ class BetterOfTwo:
     def __init__(self, first: Segmenter, second: Segmenter) -> None:
         """Args:
         first: Preferred where both fit alike.
+        second: The quicker one.
         """
         self._first, self._second = first, second
 
@@ -32,6 +33,11 @@ class BetterOfTwo:
         one, two = self._first.segment(frame, targets), self._second.segment(frame, targets)
         cuts = zip(targets, one, two, strict=True)
         return [_better(frame, target, first.mask, second.mask) for target, first, second in cuts]
+
+    def sketch(self, frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        """See `Sketcher.sketch`: by the second alone, with its fit as the score."""
+        cuts = zip(targets, self._second.segment(frame, targets), strict=True)
+        return [Segmented(cut.mask, fit(frame, target, cut.mask)) for target, cut in cuts]
 
 
 def _better(frame: Frame, target: Target, first: Mask, second: Mask) -> Segmented:

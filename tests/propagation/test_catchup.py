@@ -17,7 +17,7 @@ from streamseg.buffer import FrameBuffer
 from streamseg.config import BufferConfig, CatchupConfig, FlowConfig
 from streamseg.propagation.catchup import CatchUp, Job, Segment
 from streamseg.propagation.flow.propagator import FlowPropagator
-from streamseg.types import Frame, Grounding, Mask, Segmented, Target
+from streamseg.types import Frame, Grounding, Mask, Segmented, Target, TriggerReason
 
 SIZE = (160, 120)
 SPEED = 2
@@ -65,6 +65,7 @@ class Bench:
         threaded: bool = False,
         held: int | None = None,
         coming: int = 0,
+        sketch: Segment | None = None,
         **config: float,
     ) -> None:
         """A ring with `count` frames; `coming` more come in whenever a replay looks for some."""
@@ -80,6 +81,7 @@ class Bench:
             propagator.spawn,
             self.frames_from,
             threaded=threaded,
+            sketch=sketch,
         )
 
     def show(self, count: int) -> None:
@@ -92,8 +94,8 @@ class Bench:
         self.show(self.coming)
         return found
 
-    def job(self, index: int, *targets: Target) -> Job:
-        return Job(Grounding(targets), self.frames[index], query_id=1, reason=None)
+    def job(self, index: int, *targets: Target, reason: TriggerReason | None = None) -> Job:
+        return Job(Grounding(targets), self.frames[index], query_id=1, reason=reason)
 
     def collect(self) -> Job:
         for _ in range(1000):
@@ -117,6 +119,29 @@ def test_a_late_answer_stands_on_the_newest_frame(threaded: bool) -> None:
     assert job.output is not None
     shown, truth = job.output.labels == 1, disc(23)
     assert (shown & truth).sum() / (shown | truth).sum() > 0.85
+
+
+@pytest.mark.parametrize(
+    ("threaded", "reason", "score"),
+    [
+        (True, TriggerReason.NEW_QUERY, 0.5),
+        (True, TriggerReason.NO_TARGET, 0.5),
+        (True, TriggerReason.REFRESH, 0.9),
+        (True, None, 0.9),  # a hand points: what it wants is the mask
+        (False, TriggerReason.NEW_QUERY, 0.9),  # no time passes: nobody waits
+    ],
+)
+def test_only_a_first_mask_that_is_waited_for_is_sketched(
+    threaded: bool, reason: TriggerReason | None, score: float
+) -> None:
+    def sketch(frame: Frame, targets: Sequence[Target]) -> list[Segmented]:
+        return [Segmented(disc(frame.index), 0.5) for _ in targets]
+
+    bench = Bench(6, threaded=threaded, sketch=sketch)
+    bench.catchup.start(bench.job(2, TARGET, reason=reason))
+    job = bench.collect()
+    bench.catchup.close()
+    assert job.cuts == {1: score}
 
 
 def test_in_virtual_time_no_frame_is_skipped() -> None:

@@ -130,6 +130,21 @@ def test_the_backend_takes_the_better_of_it_and_grabcut(tmp_path: Path) -> None:
     assert found.score > 0.6
 
 
+def test_in_a_hurry_the_network_is_not_run(tmp_path: Path) -> None:
+    dark = np.zeros((1, 1, 32, 32), np.float32)
+    path = saying(tmp_path / "flat.onnx", (1, 3, 32, 32), {"map": dark})
+    both = segmentation.build(
+        SegmentationConfig(backend="salient", salient=SalientConfig(network=str(path)))
+    )
+    assert isinstance(both, segmentation.Sketcher)
+    assert isinstance(both, BetterOfTwo)
+    both._first = None  # type: ignore[assignment]
+    target = Target((45.0, 25.0, 95.0, 85.0))
+    (found,) = both.sketch(frame(image=scene(LIGHT)), [target])
+    assert iou(found.mask, box_mask(LIGHT, SIZE)) > 0.85
+    assert 0.3 < found.score < 1.0
+
+
 @pytest.mark.skipif(not U2NETP.is_file(), reason="no ../shared/models/u2netp-320.onnx")
 def test_the_real_one_cuts_a_thing_of_two_colours_whole() -> None:
     rng = np.random.default_rng(3)
