@@ -118,7 +118,8 @@ class VlmConfig(WritingSection):
     """A vision-language network of transformers', run here."""
 
     model: Words = Field(
-        "Qwen/Qwen2.5-VL-7B-Instruct", description="A hub id, or the path of a folder."
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        description="A hub id, the path of a folder, or reasoner-nano, which ships.",
     )
     revision: Words = Field("", description="Of the hub's repository; empty: the newest.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")

@@ -59,7 +59,7 @@ class ModelInfo:
 
     Attributes:
         name: What a config's `checkpoint` calls it.
-        kind: "sam2", "xmem", "detector" or "cutter".
+        kind: "sam2", "xmem", "detector", "cutter" or "reasoner".
         where: Its folder when present, else where it would be fetched from; "built in".
         present: Ready without a network.
         nbytes: On disk when present, else about what a fetch would bring.
@@ -156,6 +156,8 @@ def verify(name: str) -> dict[str, str]:
     remedy = f"delete it and run streamseg models fetch {model.name}"
     if model.kind in ("detector", "cutter"):
         return _verified_sums([folder / file for file in model.files], remedy, _pinned(model))
+    if model.kind == "reasoner":
+        return _verified_reasoner(folder, model, remedy)
     place = folder / model.files[0] if model.kind == "xmem" else folder
     return _verify(place, remedy)
 
@@ -429,6 +431,14 @@ def _verify(place: Path, remedy: str) -> dict[str, str]:
         raise CheckpointError(f"no file {absent[0]}: give a folder with {' and '.join(SAM2_FILES)}")
     sums = _verified_sums(files, remedy)
     _check_layout(place)
+    return sums
+
+
+def _verified_reasoner(folder: Path, model: Model, remedy: str) -> dict[str, str]:
+    from streamseg.reasoning.loading import load_whole
+
+    sums = _verified_sums([folder / file for file in model.files], remedy)
+    load_whole("AutoModelForImageTextToText", folder, "a vision-language model", "neural")
     return sums
 
 

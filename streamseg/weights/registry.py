@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["sam2", "xmem", "detector", "cutter"]
+Kind = Literal["sam2", "xmem", "detector", "cutter", "reasoner"]
 
 SAM2_FILES = ("config.json", "model.safetensors")
+REASONER_FILES = (
+    *("config.json", "generation_config.json", "model.safetensors"),
+    *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "preprocessor_config.json"),
+)
 BUILT_IN = "built in"
 SHIPPED = "shipped with streamseg"
 _XMEM_RELEASE = "https://github.com/hkchengrex/XMem/releases/download/v1.0"
@@ -46,6 +50,7 @@ MODELS = {
         _xmem("xmem", "XMem.pth"),
         _xmem("xmem-s012", "XMem-s012.pth"),
         Model("xmem-nano", "xmem", SHIPPED, ("xmem-nano.safetensors",), 5, "Apache-2.0; our own"),
+        Model("reasoner-nano", "reasoner", SHIPPED, REASONER_FILES, 5, "Apache-2.0; our own"),
         Model(
             "d-fine-nano",
             "detector",

@@ -39,6 +39,7 @@ NAMES = [
     "xmem",
     "xmem-s012",
     "xmem-nano",
+    "reasoner-nano",
     "d-fine-nano",
     "u2netp",
     "selftest-sam2",
@@ -96,6 +97,7 @@ def test_the_list_needs_no_network_and_no_cache(cache: Path) -> None:
     assert [model.name for model in models] == NAMES
     assert {model.name for model in models if model.present} == {
         "xmem-nano",
+        "reasoner-nano",
         "selftest-sam2",
         "selftest-xmem",
     }

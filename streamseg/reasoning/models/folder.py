@@ -11,6 +11,8 @@ from streamseg.borders.paths import trouble_with_path
 from streamseg.errors import CheckpointError, UsageError
 from streamseg.masking import legible
 
+SHIPPED = ("reasoner-nano",)
+"""Names of `streamseg models` that are such folders."""
 PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 """What is fetched of a repository."""
 _INDEX = "model.safetensors.index.json"
@@ -23,7 +25,8 @@ _ANY_OF = (
 
 
 def find(name: str, revision: str = "") -> Path:
-    """The folder that a config means: a path's, or a hub repository's, fetched if need be.
+    """The folder that a config means: of a model that ships, a path's, or a hub repository's,
+    fetched if need be.
 
     Raises:
         CheckpointError: Files are missing and cannot be fetched.
@@ -32,6 +35,10 @@ def find(name: str, revision: str = "") -> Path:
     """
     if trouble := trouble_with_path(name):
         raise UsageError(f"no such model: {trouble}")
+    if name in SHIPPED:
+        from streamseg import weights
+
+        return weights.locate(name, "reasoner")
     folder = Path(name).expanduser()
     if folder.exists() or folder.is_absolute() or name.startswith((".", "~")):
         if absent := missing(folder):

@@ -21,6 +21,7 @@ import torch
 
 from streamseg.errors import CheckpointError, OutputError
 from streamseg.masking import legible
+from streamseg.training import curves
 
 _FAR = 2**40
 """Past every step: the lots of the epochs' orders."""
@@ -200,8 +201,10 @@ class Course:
 
         Raises:
             CheckpointError: It is damaged, of other sizes, or of another seed.
+            OutputError: The log cannot be written.
         """
         if not self.checkpoint.is_file():
+            self._forget()
             return False
         path = legible(str(self.checkpoint))
         try:
@@ -219,7 +222,28 @@ class Course:
             raise CheckpointError(
                 f"{path} is of seed {seed}: expected {self.seed}, or another --output"
             )
+        self._forget()
         return True
+
+    def _forget(self) -> None:
+        """Take out of the log what was logged after the checkpoint: it comes again."""
+        log = self.folder / "metrics.jsonl"
+        if not log.is_file():
+            return
+        kept = [
+            row
+            for row in curves.rows_of(log)
+            if row.get("stage") != self.name or row.get("step", 0) <= self.step
+        ]
+        part = log.with_suffix(".part")
+        try:
+            try:
+                part.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+                part.replace(log)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{legible(str(self.folder))}: {error.strerror}") from None
 
 
 _ORDERS: dict[tuple[int, str, int, int], Any] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,10 +18,11 @@ from streamseg.reasoning.loading import load_whole, quiet
 from streamseg.reasoning.models import folder as folders
 from streamseg.training.nano import words
 from streamseg.training.nano.network import MERGE, PATCH, SIZE
+from streamseg.weights import RECORD
 
 
 def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write weights, config, tokenizer and processor; each file whole or not at all.
+    """Write weights, config, tokenizer, processor and checksums; each file whole or not at all.
 
     Raises:
         OutputError: The folder cannot be written; what was in it stays.
@@ -42,6 +45,7 @@ def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None
             copy.deepcopy(network).to(dtype).save_pretrained(part)
             words.tokenizer().save_pretrained(part)
             pictures.save_pretrained(part)
+        _record(part)
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(part.iterdir()):
             file.chmod(0o644)
@@ -52,6 +56,18 @@ def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None
         ) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _record(folder: Path) -> None:
+    """What to verify the files by."""
+    sums = {
+        file.name: {
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "source": "streamseg train sft",
+        }
+        for file in sorted(folder.iterdir())
+    }
+    (folder / RECORD).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Any:

@@ -62,8 +62,8 @@ _PATTERN = "|".join(
 _PIECE = re.compile(_PATTERN)
 
 _LEAST_WORDS = {Length.MIDDLE: 36, Length.FULL: 72}
-"""Words that a prompt allows for thinking, from which the longer kinds of reasons fit: of the
-scenes' sentences, 99 in 100 take fewer tokens than a budget of so many words."""
+"""Words that a prompt allows for thinking, from which the longer kinds of reasons fit: of a hundred
+scenes of test, levels easy and medium, none takes more tokens than a budget of so many words."""
 
 TEMPLATE = (
     "{%- macro asked(text) -%}"

@@ -47,7 +47,13 @@ def test_a_course_that_was_broken_off_ends_where_the_whole_one_does(plan, made, 
     with pytest.raises(KilledError):
         recipes.train(plan, tmp_path, kill)
     assert not (tmp_path / "model").exists()
+    log = tmp_path / "metrics.jsonl"
+    with log.open("a") as file:  # logged after the checkpoint, and half a line
+        file.write('{"stage": "language", "step": 2, "what": "train", "loss": 1.0}\n{"stage')
     recipes.train(plan, tmp_path, quiet)
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    steps = [row["step"] for row in rows if row["stage"] == "language"]
+    assert steps == [3, 3]
     whole, parts = (
         torch.load(folder / "language.pt", weights_only=True) for folder in (made, tmp_path)
     )
