@@ -454,6 +454,7 @@ def test_the_process_loads_only_what_it_answers_with() -> None:
         "config",
         "errors",
         "masking",
+        "referents",
         "types",
         "version",
         "vocabulary",
