@@ -10,7 +10,7 @@ people, then one JSON line for machines. Tune on `--split train`, and report on 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -83,7 +83,7 @@ class Bench:
         predicted = self._carried(scene, 0, (target,))
         item = next(item for item in scene.objects if item.id == object_id)
         text = f"{item.size} {item.colour} {item.shape}"
-        return _trial(scene, seed, "box", "box", text, (object_id,), predicted)
+        return _trial(scene, seed, "box", "box", text, lambda t_s: (object_id,), predicted)
 
     def from_text(self, scene: Scene, expression: Expression, seed: int) -> Trial:
         """Run the whole loop with the sentence, on the virtual clock."""
@@ -92,8 +92,8 @@ class Bench:
             if self._direct
             else (labels > 0 for labels in self.labels(scene, expression.text))
         )
-        kind, ids = expression.kind.value, expression.object_ids
-        return _trial(scene, seed, "text", kind, expression.text, ids, predicted)
+        kind, text = expression.kind.value, expression.text
+        return _trial(scene, seed, "text", kind, text, expression.at, predicted)
 
     def labels(self, scene: Scene, text: str) -> Iterator[Labels]:
         """The loop's index maps, frame by frame."""
@@ -135,14 +135,19 @@ def _trial(
     given: str,
     kind: str,
     text: str,
-    ids: Sequence[int],
+    meant: Callable[[float], Sequence[int]],
     predicted: Iterator[Mask],
 ) -> Trial:
-    least = VISIBLE_SHARE * sum(i.sprite.area_px for i in scene.objects if i.id in ids)
+    """Args:
+    meant: The ids meant at a time of the scene: who leads may change ("the leftmost ball").
+    """
+    areas = {item.id: item.sprite.area_px for item in scene.objects}
     scored: list[tuple[int, float, float]] = []
     first_mask: int | None = None
     without, shown_without = 0, 0
     for index, mask in enumerate(predicted):
+        ids = meant(index / scene.fps)
+        least = VISIBLE_SHARE * sum(areas.get(each, 0.0) for each in ids)
         truth = np.isin(scene.frame(index)[1], ids)
         shown = bool(mask.any())
         first_mask = index if shown and first_mask is None else first_mask

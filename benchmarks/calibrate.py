@@ -72,7 +72,8 @@ def from_scenes(grounds: Sequence[Path], scenes: int, config: str) -> list[Sampl
                 if result.frame.index % _EVERY or not result.frame.index:
                     continue
                 labels = scene.frame(result.frame.index)[1]
-                extents = [metrics.extent(labels == each) for each in expression.object_ids]
+                meant = expression.at(result.frame.index / scene.fps)
+                extents = [metrics.extent(labels == each) for each in meant]
                 truth = [box for box in extents if box is not None]
                 score = real.score_frame(result.frame.index, truth, real.shown(result.masks))
                 if score.evidence is not None:

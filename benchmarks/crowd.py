@@ -9,9 +9,9 @@ import numpy as np
 from streamseg.synthetic import Expression, Scene, SceneObject
 from streamseg.synthetic.backgrounds import paint
 from streamseg.synthetic.motion import Camera, Drift, Light, Turn
+from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS
 from streamseg.synthetic.sprites import MATERIALS, Look, Sprite
 from streamseg.synthetic.stage import Stage
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS
 from streamseg.types import Image, Labels
 
 _RADII = (0.04, 0.075)

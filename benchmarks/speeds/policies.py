@@ -115,12 +115,13 @@ def _sentences(scene: Scene, seed: int) -> Iterator[tuple[Expression, bool]]:
 
 
 def _score(segmenter: StreamSegmenter, scene: Scene, expression: Expression) -> float:
-    ids = expression.object_ids
-    least = _VISIBLE_SHARE * sum(i.sprite.area_px for i in scene.objects if i.id in ids)
+    areas = {item.id: item.sprite.area_px for item in scene.objects}
     values = []
     for result in segmenter.run(SyntheticSource(scene, VirtualClock()), expression.text):
         if result.frame.index % _SCORED_EVERY:
             continue
+        ids = expression.at(result.frame.index / scene.fps)
+        least = _VISIBLE_SHARE * sum(areas.get(each, 0.0) for each in ids)
         truth: Mask = np.isin(scene.frame(result.frame.index)[1], ids)
         shown: Mask = result.masks.labels > 0
         if not truth.any():

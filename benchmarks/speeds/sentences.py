@@ -87,9 +87,10 @@ class _Asker:
         )
         rated = _rate(expression.text, frames)
         grounding = self._reasoner.ground(GroundingRequest(expression.text, frames[-1], frames))
-        truth = np.isin(drawn[-1][1], expression.object_ids)
+        meant = expression.at((FRAMES - 1) / scene.fps)
+        truth = np.isin(drawn[-1][1], meant)
         boxes = clips.boxes(scene, FRAMES - 1)
-        true = Grounding(tuple(Target(boxes[k]) for k in expression.object_ids if k in boxes))
+        true = Grounding(tuple(Target(boxes[k]) for k in meant if k in boxes))
         failure, best = (self._failure(frames[-1], each, truth) for each in (grounding, true))
         return Told(scene.name, seed, roundabout, expression, rated, grounding, failure, best)
 

@@ -12,7 +12,7 @@ from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.belief import drift_seen, faded, renewed, steady, unnamed, words_fit
 from streamseg.propagation.identity import Signature, signature
-from streamseg.propagation.roles import Roles
+from streamseg.propagation.shifting.roles import Roles
 from streamseg.propagation.sight import Trail, held_by, hold
 from streamseg.propagation.track import Candidate, Track
 from streamseg.propagation.verdicts import Merge, Sight, Source

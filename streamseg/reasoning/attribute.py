@@ -86,7 +86,8 @@ def _shifting(
 ) -> Grounding:
     """The answer where who is meant may change: those meant now, and who may be next."""
     if cast is None:
-        return Grounding((), "no such object here", 4, words=words)
+        reasoning, tokens = _cut(["no such object here"], request.token_budget)
+        return Grounding((), reasoning, tokens, words=words)
     lines = [f"{len(view)} regions stand out.", *cast.reasons]
     lines += [_why(view, k, float(cast.scores[k])) for k in cast.meant]
     lines += [f"may be meant: {_described(view, k)}" for k in cast.rivals]

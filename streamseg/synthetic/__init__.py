@@ -6,9 +6,9 @@ for expression in scene.expressions:
     print(expression.text, expression.object_ids)
 """
 
-from streamseg.synthetic.expressions import Expression, ExpressionKind
 from streamseg.synthetic.plays import SPLITS
 from streamseg.synthetic.scenes import DEFAULT_FPS, DEFAULT_SIZE, NAMES, Scene, scene
+from streamseg.synthetic.sentences.expressions import Expression, ExpressionKind
 from streamseg.synthetic.stage import SceneObject
 
 __all__ = [

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamseg.synthetic.motion import Camera, Drift, Light, Orbit, Path, Still, Turn, Waypoints
+from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS, alike_colours
 from streamseg.synthetic.shapes import reach
 from streamseg.synthetic.sprites import Look, Sprite
 from streamseg.synthetic.stage import SceneObject
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS, alike_colours
 from streamseg.types import Image
 
 CLEAR_S = 1.2

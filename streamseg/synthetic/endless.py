@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamseg.synthetic.expressions import Expression
 from streamseg.synthetic.motion import Later, Loop, Waypoints
+from streamseg.synthetic.sentences.expressions import Expression
 from streamseg.synthetic.shapes import reach
 from streamseg.synthetic.stage import SceneObject, Stage
 from streamseg.types import Image, Labels

@@ -11,14 +11,15 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from streamseg.synthetic import backgrounds, casting, expressions
+from streamseg.synthetic import backgrounds, casting
 from streamseg.synthetic.casting import RULES, Director, Part, Rules
 from streamseg.synthetic.endless import Endless
-from streamseg.synthetic.expressions import Expression, ExpressionKind
 from streamseg.synthetic.motion import Camera
+from streamseg.synthetic.sentences import expressions
+from streamseg.synthetic.sentences.expressions import Expression, ExpressionKind
+from streamseg.synthetic.sentences.words import COLOURS, alike_colours
 from streamseg.synthetic.stage import SceneObject, Stage, margins
 from streamseg.synthetic.textures import load_textures
-from streamseg.synthetic.words import COLOURS, alike_colours
 from streamseg.types import Image, Labels
 
 SPLITS = ("train", "val", "test")

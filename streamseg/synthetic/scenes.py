@@ -6,8 +6,8 @@ from pathlib import Path
 
 from streamseg.errors import UsageError
 from streamseg.masking import legible
-from streamseg.synthetic.expressions import Expression
 from streamseg.synthetic.plays import PLAYS, SPLITS, Play, Setting
+from streamseg.synthetic.sentences.expressions import Expression
 from streamseg.synthetic.shifting import LENGTH_S, shifts
 from streamseg.synthetic.stage import SceneObject
 from streamseg.types import Image, Labels

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamseg.synthetic import backgrounds, casting, expressions, spans
+from streamseg.synthetic import backgrounds, casting
 from streamseg.synthetic.casting import RULES
-from streamseg.synthetic.expressions import Expression, ExpressionKind
 from streamseg.synthetic.motion import FULL, Camera, Growth, Path, Still, Turn, Waypoints
 from streamseg.synthetic.plays import Clip, Play, Setting
-from streamseg.synthetic.spans import Spans
+from streamseg.synthetic.sentences import expressions, spans
+from streamseg.synthetic.sentences.expressions import Expression, ExpressionKind
+from streamseg.synthetic.sentences.spans import Spans
+from streamseg.synthetic.sentences.words import SHAPE_NOUNS
 from streamseg.synthetic.sprites import Look, Sprite
 from streamseg.synthetic.stage import SceneObject
-from streamseg.synthetic.words import SHAPE_NOUNS
 
 LENGTH_S = 8.0
 _RULES = RULES["medium"]

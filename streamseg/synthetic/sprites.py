@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.synthetic import shapes
-from streamseg.synthetic.words import COLOURS
+from streamseg.synthetic.sentences.words import COLOURS
 from streamseg.types import Image
 
 MATERIALS = ("plain", "striped", "dotted", "speckled", "checked")

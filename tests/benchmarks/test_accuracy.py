@@ -17,6 +17,11 @@ from streamseg.types import Mask
 SIZE = (160, 90)
 
 
+def one(t_s: float) -> tuple[int, ...]:
+    """Object 1 is meant throughout."""
+    return (1,)
+
+
 def _reentry() -> Scene:
     return synthetic.scene("reentry", seed=1, size=SIZE)
 
@@ -27,7 +32,7 @@ def _truth(scene: Scene, ids: tuple[int, ...]) -> Iterator[Mask]:
 
 def test_the_truth_scores_one_on_the_visible_frames() -> None:
     scene = _reentry()
-    trial = accuracy._trial(scene, 1, "text", "plain", "the x", (1,), _truth(scene, (1,)))
+    trial = accuracy._trial(scene, 1, "text", "plain", "the x", one, _truth(scene, (1,)))
     assert trial.jf == 1.0
     assert (trial.first_mask, trial.false_share) == (0, 0.0)
 
@@ -35,7 +40,7 @@ def test_the_truth_scores_one_on_the_visible_frames() -> None:
 def test_frames_before_the_first_mask_count_as_empty() -> None:
     scene = _reentry()
     late = (mask & (index >= 60) for index, mask in enumerate(_truth(scene, (1,))))
-    trial = accuracy._trial(scene, 1, "text", "plain", "the x", (1,), late)
+    trial = accuracy._trial(scene, 1, "text", "plain", "the x", one, late)
     assert trial.jf is not None
     assert 0.2 < trial.jf < 0.8
     assert trial.jf_from_first == 1.0
@@ -44,7 +49,7 @@ def test_frames_before_the_first_mask_count_as_empty() -> None:
 def test_a_mask_while_the_object_is_away_is_false() -> None:
     scene = _reentry()
     everywhere = (np.ones(SIZE[::-1], bool) for _ in range(len(scene)))
-    trial = accuracy._trial(scene, 1, "text", "plain", "the x", (1,), everywhere)
+    trial = accuracy._trial(scene, 1, "text", "plain", "the x", one, everywhere)
     assert trial.false_share == 1.0
 
 
@@ -52,7 +57,7 @@ def test_a_mask_while_the_object_is_away_is_false() -> None:
 def test_an_absent_query_is_answered_by_hardly_a_mask(shown: int, none: bool) -> None:
     scene = synthetic.scene("easy", seed=1, size=SIZE, frames=100)
     masks = (np.full(SIZE[::-1], index < shown) for index in range(100))
-    trial = accuracy._trial(scene, 1, "text", "absent", "the x", (), masks)
+    trial = accuracy._trial(scene, 1, "text", "absent", "the x", lambda t_s: (), masks)
     assert trial.jf is None
     assert trial.answered_none is none
 
@@ -93,9 +98,9 @@ def test_the_true_box_on_the_embedded_default() -> None:
 
 def test_the_table_tells_means_and_the_worst() -> None:
     scene = _reentry()
-    good = accuracy._trial(scene, 1, "text", "plain", "the good", (1,), _truth(scene, (1,)))
+    good = accuracy._trial(scene, 1, "text", "plain", "the good", one, _truth(scene, (1,)))
     empty = (np.zeros(SIZE[::-1], bool) for _ in range(len(scene)))
-    bad = accuracy._trial(scene, 2, "text", "plain", "the bad", (1,), empty)
+    bad = accuracy._trial(scene, 2, "text", "plain", "the bad", one, empty)
     out = io.StringIO()
     figures = accuracy.tell(
         [good, bad], [accuracy.Return(1, "the ball", 1, 2)], Console(file=out, width=140)
@@ -103,3 +108,14 @@ def test_the_table_tells_means_and_the_worst() -> None:
     assert figures["reentry/text/all"]["jf"] == pytest.approx(0.5)
     assert figures["reentry"] == {"trials": 1, "old_id": 0.0}
     assert "the bad" in out.getvalue()
+
+
+def test_who_leads_later_is_the_truth_later() -> None:
+    scene = synthetic.scene("easy", seed=3, size=SIZE, frames=10)
+    half = 5 / scene.fps
+
+    def meant(t_s: float) -> tuple[int, ...]:
+        return (1,) if t_s < half else (2,)
+
+    masks = (np.isin(scene.frame(k)[1], meant(k / scene.fps)) for k in range(10))
+    assert accuracy._trial(scene, 3, "text", "position", "the first", meant, masks).jf == 1.0

@@ -364,3 +364,21 @@ def test_looks_leave_a_share_of_the_budget_to_questions() -> None:
     assert 0.7 * 2.0 / 0.1 <= looks(stream) <= 0.7 * 2.0 / 0.1 + 1
     assert stream.frame(LOST).reason is None
     assert search(stream, 0.5, unheld=0) == 1
+
+
+def test_where_who_is_meant_may_change_it_is_asked_again_in_short() -> None:
+    stream = Stream()
+    stream.play(4.0, replace(TRACKING, shifting=True))
+    assert {reason for _, reason in stream.asked} == {TriggerReason.SHIFT}
+    assert len(stream.asked) >= 6
+    assert min(stream.gaps_s()) >= 0.5 - 1e-6
+    assert not Stream().play(4.0, TRACKING)
+
+
+def test_while_a_cast_waits_nothing_is_missing() -> None:
+    waiting = replace(SEARCHING, shifting=True, waiting=True, grounding_age_s=1.0)
+    stream = Stream()
+    stream.play(3.0, waiting)
+    assert {reason for _, reason in stream.asked} == {TriggerReason.SHIFT}
+    assert waiting.missing == 0
+    assert TriggerReason.NO_TARGET in Stream().play(3.0, SEARCHING)

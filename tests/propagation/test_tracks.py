@@ -2,81 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
-from builders import box_mask, frame, painted
+from builders import box_mask
+from track_world import BLUE, LEFT, RED, RIGHT, Box4, World, with_a_track
 
 from streamseg.config import TracksConfig
 from streamseg.propagation.areas import bounding_box, iou
 from streamseg.propagation.calibration import probability
-from streamseg.propagation.track import Candidate
-from streamseg.propagation.tracks import MAX_ID, TrackBook
-from streamseg.propagation.verdicts import Merge
+from streamseg.propagation.tracks import MAX_ID
 from streamseg.types import (
-    CERTAIN,
     Evidence,
-    Frame,
-    Grounding,
-    MaskSet,
     Propagated,
     Sighting,
-    Target,
     TrackState,
 )
-
-Box4 = tuple[int, int, int, int]
-RED, BLUE = (210, 40, 40), (40, 40, 210)
-LEFT, RIGHT = (4, 10, 20, 30), (40, 10, 56, 30)
-
-
-class World:
-    """A book of tracks, and a propagator whose word is whatever the test says."""
-
-    def __init__(self, **settings: object) -> None:
-        self.book = TrackBook(TracksConfig.model_validate(settings))
-        self.said = Propagated(np.zeros((48, 64), np.uint16), {})
-        self.frame = frame(0)
-        self.now_ns = 0
-
-    def see(self, at: Mapping[int, Box4], colours: Mapping[int, tuple[int, int, int]]) -> MaskSet:
-        """One frame on which each id is in its box; ids left out have a score of 0."""
-        labels = np.zeros((48, 64), np.uint16)
-        for track_id, (x0, y0, x1, y1) in at.items():
-            labels[y0:y1, x0:x1] = track_id
-        image = painted({box: colours.get(i, RED) for i, box in at.items()})
-        self.frame = frame(self.frame.index + 1, image=image)
-        self.now_ns = self.frame.pts_ns
-        scores = {track.id: 1.0 if track.id in at else 0.0 for track in self.book.tracks}
-        self.said = Propagated(labels, scores)
-        return self.book.update(self.frame, self.said, self.now_ns)
-
-    def answer(
-        self,
-        *boxes: Box4,
-        colour: tuple[int, int, int] = RED,
-        query: int | None = 1,
-        evidence: Evidence = CERTAIN,
-        **how: bool,
-    ) -> Merge:
-        """An answer that names what is in the boxes."""
-        shown: Frame = frame(self.frame.index, image=painted(dict.fromkeys(boxes, colour)))
-        candidates = [
-            Candidate(n, box_mask(box), evidence=evidence) for n, box in enumerate(boxes, start=1)
-        ]
-        return self.book.merge(
-            shown,
-            candidates,
-            self.said,
-            query_id=query,
-            grounded_frame=shown.index,
-            now_ns=self.now_ns,
-            **how,
-        )
-
-    def states(self) -> dict[int, TrackState]:
-        return {track.id: track.state for track in self.book.tracks}
 
 
 def test_before_any_answer_the_book_is_searching() -> None:
@@ -150,13 +90,6 @@ def test_an_overlapping_answer_refreshes_under_the_same_id() -> None:
 
 
 LARGER = (4, 10, 20, 24)
-
-
-def with_a_track(evidence: Evidence = CERTAIN) -> World:
-    world = World()
-    world.answer(LEFT, evidence=evidence)
-    world.see({1: LEFT}, {1: RED})
-    return world
 
 
 def test_a_fresh_cut_that_is_believed_less_leaves_the_mask_and_lowers_its_cut() -> None:
@@ -512,107 +445,3 @@ def test_another_query_s_look_is_no_word_on_a_track() -> None:
     sight = world.book.witness(world.frame.index, seen(RIGHT), 2)
     assert sight is not None
     assert sight.doubted == ()
-
-
-def test_what_the_deep_reasoner_chose_the_fast_one_neither_ends_nor_adds_to() -> None:
-    world = World(retire_after_misses=1)
-    (first,) = world.answer(LEFT).added
-    world.see({first: LEFT}, {})
-    moved = world.answer(RIGHT, colour=BLUE, considered=True)
-    assert moved.retired == (first,)  # at once, whatever `retire_after_misses` says
-    (chosen,) = moved.added
-    for _ in range(5):
-        world.see({chosen: RIGHT}, {chosen: BLUE})
-        said = world.answer(LEFT)
-        assert (said.retired, said.given_up, said.added) == ((), (), ())
-        assert (said.held_back, said.overruled) == (1, 1)
-    (view,) = world.see({chosen: RIGHT}, {chosen: BLUE}).objects
-    assert view.evidence.words == 1.0
-    assert view.state is TrackState.TRACKING
-
-
-def test_what_the_deep_reasoner_chose_a_fast_answer_may_cut_afresh() -> None:
-    world = World()
-    (chosen,) = world.answer(LEFT, considered=True).added
-    world.see({chosen: LEFT}, {})
-    shifted = (LEFT[0] + 4, *LEFT[1:])
-    doubtful = Evidence(words=0.4, cut=1.0, carried=1.0)
-    assert world.answer(shifted, evidence=doubtful).adopt == {1: chosen}
-    (view,) = world.see({chosen: shifted}, {}).objects
-    assert view.evidence.words == 1.0  # it renews the mask, and says nothing of what it is
-
-
-def test_what_the_deep_reasoner_denied_the_fast_one_does_not_bring_back() -> None:
-    world = World()
-    (first,) = world.answer(LEFT).added
-    world.see({first: LEFT}, {})
-    assert world.answer(considered=True, denies=True).given_up == (first,)
-    world.see({}, {})
-    assert world.answer(LEFT).overruled == 1
-    assert world.answer(LEFT, query=2).added  # another query
-    assert world.answer(RIGHT, query=1, strict=True).added  # a cut
-
-
-def test_a_second_answer_of_the_deep_reasoner_does_not_end_its_first_choice_alone() -> None:
-    world = World(retire_after_misses=2)
-    (first,) = world.answer(LEFT, considered=True).added
-    world.see({first: LEFT}, {})
-    once = world.answer(RIGHT, considered=True)
-    assert (once.retired, once.held_back, once.overruled) == ((), 1, 0)
-    assert world.answer(RIGHT, considered=True).retired == (first,)
-
-
-def test_a_cut_and_a_loss_end_the_deep_reasoners_rule() -> None:
-    world = World()
-    (chosen,) = world.answer(LEFT, considered=True).added
-    world.see({chosen: LEFT}, {})
-    assert world.answer(RIGHT, colour=BLUE, strict=True).retired == (chosen,)
-    world = World()
-    (chosen,) = world.answer(LEFT, considered=True).added
-    world.see({}, {})
-    assert world.answer(RIGHT, colour=BLUE).added
-
-
-def says(*boxes: Box4, score: float = 1.0) -> Grounding:
-    """An answer that points at boxes."""
-    return Grounding(tuple(Target(tuple(map(float, box)), score=score) for box in boxes))  # type: ignore[arg-type]
-
-
-def test_an_answer_that_says_again_what_is_shown_costs_no_cut() -> None:
-    world = with_a_track()
-    world.see({1: LEFT}, {})
-    slightly_off = (5, 10, 20, 30)
-    index, now_ns = world.frame.index, world.now_ns
-    merge = world.book.agree(index, says(slightly_off), 1, now_ns)
-    assert merge is not None
-    assert merge.confirmed == (1,)
-    assert not merge.adopt
-    (track,) = world.book.tracks
-    assert track.misses == 0
-    assert track.grounded_frame == index
-
-
-@pytest.mark.parametrize(
-    "boxes",
-    [(RIGHT,), (LEFT, RIGHT), (), ((4, 10, 12, 30),)],
-    ids=["elsewhere", "more", "none", "half"],
-)
-def test_one_that_says_anything_else_is_cut_out(boxes: tuple[Box4, ...]) -> None:
-    world = with_a_track()
-    world.see({1: LEFT}, {})
-    before = world.book.tracks[0].evidence
-    assert world.book.agree(world.frame.index, says(*boxes), 1, world.now_ns) is None
-    assert world.book.tracks[0].evidence == before
-
-
-def test_what_is_doubted_or_was_cut_out_long_ago_is_cut_out_again() -> None:
-    doubtful = with_a_track(Evidence(words=0.6))
-    doubtful.see({1: LEFT}, {})
-    assert doubtful.states() == {1: TrackState.UNCERTAIN}
-    assert doubtful.book.agree(doubtful.frame.index, says(LEFT), 1, doubtful.now_ns) is None
-    old = with_a_track()
-    old.see({1: LEFT}, {})
-    later_ns = old.now_ns + 5_000_000_000
-    assert old.book.agree(old.frame.index, says(LEFT), 1, later_ns) is None
-    assert old.book.agree(old.frame.index, says(LEFT), 2, old.now_ns) is None  # another query
-    assert old.book.agree(old.frame.index + 99, says(LEFT), 1, old.now_ns) is None  # forgotten

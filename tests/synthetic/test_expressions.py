@@ -10,7 +10,13 @@ import pytest
 
 from streamseg import synthetic
 from streamseg.synthetic import Expression, ExpressionKind, Scene
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS, alike_colours, alike_shapes, plural
+from streamseg.synthetic.sentences.words import (
+    COLOURS,
+    SHAPE_NOUNS,
+    alike_colours,
+    alike_shapes,
+    plural,
+)
 
 Measured = dict[int, tuple[float, float, int]]
 """Id to centre x, centre y and area."""

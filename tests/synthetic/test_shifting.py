@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from streamseg import synthetic
-from streamseg.synthetic import Expression, Scene, spans
+from streamseg.synthetic import Expression, Scene
+from streamseg.synthetic.sentences import spans
 
 SEEDS = range(1, 9)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from streamseg.reasoning.language.coordinates import Scale
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS, plural
+from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS, plural
 from streamseg.training.groundings.samples import Sentence, Thing, View
 
 

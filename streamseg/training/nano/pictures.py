@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.reasoning.language.coordinates import Scale
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS
+from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS
 from streamseg.training.groundings import Shard, Thing, View, read_shards
 from streamseg.training.nano.network import ACROSS, CELL, CELLS, DOWN, SIZE, shown
 from streamseg.training.nano.words import MATERIALS

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamseg.synthetic.words import COLOURS, SHAPE_NOUNS, plural
+from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS, plural
 from streamseg.training.groundings.reasons import NAME_OF, SHAPE_OF
 from streamseg.training.nano import words
 from streamseg.training.nano.course import Course, Figures, Schedule, Told

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from streamseg.synthetic.words import COLOURS, plural
+from streamseg.synthetic.sentences.words import COLOURS, plural
 from streamseg.training.groundings.reasons import NAME_OF, SHAPE_OF, THINGS, Length
 
 PAD, UNKNOWN, BEGIN, END = "<|pad|>", "<|unknown|>", "<|im_start|>", "<|im_end|>"

@@ -8,6 +8,7 @@ over, so that on a plain ground they do not pass for the camera.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -53,13 +54,18 @@ def shift(before: Frame, after: Frame, objects: Iterable[Box]) -> tuple[float, f
         return 0.0, 0.0
     level = float(one[ground].mean())
     first, second = (np.where(ground, picture, np.float32(level)) for picture in (one, two))
-    window = cv2.createHanningWindow((one.shape[1], one.shape[0]), cv2.CV_32F)
-    (dx, dy), _ = cv2.phaseCorrelate(first, second, window)
+    (dx, dy), _ = cv2.phaseCorrelate(first, second, _window(one.shape[0]))
     for _ in range(_REFINED):
         dx, dy = _closer(one, two, ground, dx, dy)
     if _difference(_moved(one, dx, dy), two, ground) > _EXPLAINS * apart:
         return 0.0, 0.0
     return dx / _WIDTH, dy / _WIDTH
+
+
+@cache
+def _window(height: int) -> Grey:
+    """(height, 160) that fades towards the border: pictures do not join there."""
+    return np.asarray(cv2.createHanningWindow((_WIDTH, height), cv2.CV_32F), np.float32)
 
 
 def _closer(

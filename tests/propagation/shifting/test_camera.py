@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg.propagation import camera
+from streamseg.propagation.shifting import camera
 from streamseg.types import Frame, Image
 
 RNG = np.random.default_rng(3)

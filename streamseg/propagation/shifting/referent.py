@@ -233,8 +233,8 @@ class _Movement:
     def _judge(self, now_s: float) -> None:
         self._did = None
         moving, resting = self._moves(now_s), self._rests()
-        self._moving_since_s = (self._moving_since_s or now_s) if moving else None
-        self._resting_since_s = (self._resting_since_s or now_s) if resting else None
+        self._moving_since_s = _since(self._moving_since_s, moving, now_s)
+        self._resting_since_s = _since(self._resting_since_s, resting, now_s)
         if moving and self._rested:
             self._did = Happening.MOVED
         if resting and self._moved:
@@ -265,6 +265,13 @@ class _Movement:
     def _at(self, time_s: float) -> tuple[float, float, float] | None:
         """The place noted last at or before a time; None where that is forgotten."""
         return next((place for place in reversed(self._places) if place[0] <= time_s), None)
+
+
+def _since(before_s: float | None, holds: bool, now_s: float) -> float | None:
+    """Since when something holds; None where it does not."""
+    if not holds:
+        return None
+    return now_s if before_s is None else before_s
 
 
 _Reading = Callable[[Seen, tuple[int, int]], float]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from streamseg.propagation.referent import Moment, Referent, Seen, gap
+from streamseg.propagation.shifting.referent import Moment, Referent, Seen, gap
 from streamseg.referents import Happening, Measure, Standing
 
 SIZE = (640, 360)

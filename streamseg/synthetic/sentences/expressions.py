@@ -9,17 +9,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.synthetic import spans
 from streamseg.synthetic.motion import Camera
-from streamseg.synthetic.spans import Spans
-from streamseg.synthetic.stage import SceneObject
-from streamseg.synthetic.words import (
+from streamseg.synthetic.sentences import spans
+from streamseg.synthetic.sentences.spans import Spans
+from streamseg.synthetic.sentences.words import (
     COLOURS,
     SHAPE_NOUNS,
     alike_colours,
     alike_shapes,
     plural,
 )
+from streamseg.synthetic.stage import SceneObject
 from streamseg.types import Difficulty
 
 WINDOW_S = 1.0

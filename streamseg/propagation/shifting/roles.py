@@ -7,8 +7,8 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
-from streamseg.propagation import camera
-from streamseg.propagation.referent import Moment, Referent, Seen
+from streamseg.propagation.shifting import camera
+from streamseg.propagation.shifting.referent import Moment, Referent, Seen
 from streamseg.propagation.track import Track
 from streamseg.referents import Measure, Role, Standing
 from streamseg.types import Box, Frame, Labels

@@ -1,0 +1,1 @@
+"""What can be said of a scene: the vocabulary, sentences with their answers, answers over time."""
