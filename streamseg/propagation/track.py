@@ -30,6 +30,7 @@ class Track:
         shown_since: Index of the frame on which its mask was last cut out afresh.
         witnessed: How far what was seen of its kind supports it, in [0, 1]; 1 without a witness.
         role: What it is to the sentence; only what is meant is shown.
+        named: Answers that named it.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Track:
     witnessed: float = 1.0
     look: Signature | None = None
     role: Role = Role.MEANT
+    named: int = 1
 
     @property
     def visible(self) -> bool:
@@ -71,3 +73,8 @@ class Candidate:
     label: str = ""
     evidence: Evidence = CERTAIN
     role: Role = Role.MEANT
+
+    @property
+    def told(self) -> tuple[str, float, Role]:
+        """What an answer says of it: a few words, how far they fit, and what it is to them."""
+        return self.label, self.evidence.words, self.role

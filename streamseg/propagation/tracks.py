@@ -325,7 +325,7 @@ class TrackBook:
             track = self._tracks[matched[candidate.lane_id]]
             if self._takes(track, candidate, propagated, source):
                 adopt[candidate.lane_id] = track.id
-            self._confirm(track, *_told(candidate), source)
+            self._confirm(track, *candidate.told, source)
         return adopt
 
     def _ruled(self, source: Source, strict: bool, denies: bool) -> bool:
@@ -411,6 +411,9 @@ class TrackBook:
             fresh = replace(fresh, words=max(fresh.words, track.words))
         overlap = iou(candidate.mask, propagated.labels == track.id)
         age_s = (source.now_ns - track.cut_ns) / 1e9
+        sure = track.state is TrackState.TRACKING and age_s < self._config.halves_in_s
+        if source.shifting and sure:  # asked for who else is there: things that cross cut badly
+            return False
         if overlap >= AGREEMENT_IOU and own.carried >= self._config.uncertain_score:
             takes, cut = False, max(own.cut, fresh.cut)
         elif source.query_id is None or fresh.belief + self._config.fresh_margin >= faded(
@@ -444,7 +447,7 @@ class TrackBook:
             track = self._find_lost(look, set(adopt.values()), source.now_ns)
             if track is not None:
                 refound.append(track.id)
-                self._confirm(track, *_told(candidate), source)
+                self._confirm(track, *candidate.told, source)
             elif self._full:
                 continue
             else:
@@ -492,7 +495,3 @@ class TrackBook:
             if likeness >= best_likeness:
                 best, best_likeness = track, likeness
         return best
-
-
-def _told(candidate: Candidate) -> tuple[str, float, Role]:
-    return candidate.label, candidate.evidence.words, candidate.role

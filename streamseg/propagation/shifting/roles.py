@@ -15,6 +15,8 @@ from streamseg.types import Box, Frame, Labels
 
 _AREAS = (Measure.SIZE, Measure.NEAR)
 _BORDER_PX = 1.5
+_KNOWN = 2
+"""Answers that name whoever joins a cast, before it may be meant: one wrong one moves nothing."""
 
 
 class Roles:
@@ -27,6 +29,8 @@ class Roles:
         self._camera = (0.0, 0.0)
         self._numbers: Labels = np.zeros(0, np.uint16)
         self._shift: frozenset[int] | None = None
+        self._founders: frozenset[int] | None = None
+        """Those of the first answer; None until they are seen."""
 
     @property
     def known(self) -> bool:
@@ -41,12 +45,14 @@ class Roles:
             return
         if query_id != self._query_id or self._referent is None:
             self._referent, self._query_id = Referent(standing), query_id
+            self._founders = None
         elif self._referent.standing != standing:
             self._referent = Referent(standing)
 
     def confirmed(self, track: Track, role: Role, shifting: bool) -> None:
         """Note what an answer says that a track is; between those meant and the cast the watch
         decides."""
+        track.named += 1
         both = {track.role, role}
         if not shifting or Role.ANCHOR in both or track.query_id != self._query_id:
             track.role = role
@@ -57,6 +63,8 @@ class Roles:
         if referent is None:
             return
         mine = [t for t in tracks if t.query_id == self._query_id and not t.held]
+        if self._founders is None:
+            self._founders = frozenset(track.id for track in mine)
         boxes = {track.id: track.box for track in tracks if track.box is not None}
         standing = referent.standing
         if standing.after is not None or standing.measure is Measure.SPEED:
@@ -66,6 +74,7 @@ class Roles:
             track.id: _seen(track.id, track.box, boxes, labels, areas)
             for track in mine
             if track.box is not None and track.role is not Role.ANCHOR
+            if track.id in self._founders or track.named >= _KNOWN
         }
         anchors = (t.box for t in mine if t.role is Role.ANCHOR and t.box is not None)
         anchor = next((Seen(box, 0.0) for box in anchors), None)

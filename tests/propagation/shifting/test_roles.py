@@ -104,7 +104,19 @@ def test_who_comes_is_added_beside_those_who_are_there() -> None:
     merge = stage.answer([(RIGHT, Role.MEANT), (MIDDLE, Role.CAST), (LEFT, Role.CAST)], RIGHTMOST)
     assert merge.added == (3,)
     assert merge.held_back == 0
+    # One answer may be wrong: it has to be named again before it takes the lead.
+    assert shown(stage.see({1: MIDDLE, 2: LEFT, 3: RIGHT}, frames=10)) == {1}
+    stage.answer([(RIGHT, Role.MEANT), (MIDDLE, Role.CAST), (LEFT, Role.CAST)], RIGHTMOST)
     assert shown(stage.see({1: MIDDLE, 2: LEFT, 3: RIGHT}, frames=10)) == {3}
+
+
+def test_a_fresh_cut_of_who_is_believed_is_left_alone_while_who_else_is_there_is_asked() -> None:
+    stage = cast_of_three()
+    stage.see({1: RIGHT, 2: LEFT, 3: MIDDLE})
+    grown = (40, 10, 60, 30)  # as where two cross and are cut out as one
+    merge = stage.answer([(grown, Role.MEANT), (LEFT, Role.CAST), (MIDDLE, Role.CAST)], RIGHTMOST)
+    assert not merge.adopt
+    assert merge.confirmed == (1, 2, 3)
 
 
 def test_while_nobody_is_meant_nothing_is_shown_and_nothing_is_missing() -> None:
