@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from streamseg.propagation.calibration import probability
 from streamseg.propagation.identity import Signature
+from streamseg.propagation.verdicts import Source
 from streamseg.referents import Role
 from streamseg.types import CERTAIN, Box, Evidence, Mask, TrackState, TrackView
 
@@ -24,6 +25,7 @@ class Track:
         words: How far it answers to the sentence by the answers that named it (`Evidence.words`
             is less where later ones did not).
         misses: Groundings in a row that did not confirm it.
+        missed_ns: When the newest of them was counted.
         seen_ns: When it was last seen.
         cut_ns: When its mask was last cut out afresh, or found to agree with a fresh cut.
         drift: How fast its mask was found to leave the object between fresh cuts, a second.
@@ -44,6 +46,7 @@ class Track:
     considered: bool = False
     words: float = 1.0
     misses: int = 0
+    missed_ns: int = 0
     seen_ns: int = 0
     cut_ns: int = 0
     drift: float = 0.0
@@ -56,6 +59,12 @@ class Track:
     @property
     def visible(self) -> bool:
         return self.box is not None and self.state is not TrackState.LOST
+
+    def missed_lately(self, source: Source, spell_s: float) -> bool:
+        """Whether an answer without it says no more than the one before: who else may be meant is
+        asked for twice a second, and things that cross are one region for longer than that."""
+        apart_s = (source.now_ns - self.missed_ns) / 1e9
+        return source.shifting and not source.considered and self.misses > 0 and apart_s < spell_s
 
     def view(self) -> TrackView:
         """As a result shows it."""

@@ -360,7 +360,10 @@ class TrackBook:
             if track.query_id != source.query_id:
                 outdated.append(track.id)
             elif track.visible and limit is not None and not (ruled and track.considered):
-                track.misses += 1
+                if limit > 1 and track.missed_lately(source, self._config.halves_in_s):
+                    standing += 1
+                    continue
+                track.misses, track.missed_ns = track.misses + 1, source.now_ns
                 words = unnamed(track.words, track.misses)
                 track.evidence = replace(track.evidence, words=words)
                 if track.misses >= limit or (source.considered and not track.considered):

@@ -119,6 +119,27 @@ def test_a_fresh_cut_of_who_is_believed_is_left_alone_while_who_else_is_there_is
     assert merge.confirmed == (1, 2, 3)
 
 
+def test_one_crossing_ends_nobody_however_often_who_else_is_there_is_asked() -> None:
+    stage = cast_of_three()
+    at = {1: RIGHT, 2: LEFT, 3: MIDDLE}
+    stage.see(at)
+    crossed = [(LEFT, Role.MEANT), (MIDDLE, Role.CAST)]
+    per_second = round(1e9 / frame(1).pts_ns)
+    for _ in range(4):  # two seconds, twice a second
+        merge = stage.answer(crossed, RIGHTMOST)
+        assert not merge.gone
+        masks = stage.see(at, frames=per_second // 2)
+    assert shown(masks) == {1}
+    assert masks.objects[0].state is TrackState.UNCERTAIN
+    # Named once more it stands as before; missing for longer than things cross, it goes.
+    stage.answer([(RIGHT, Role.MEANT), *crossed], RIGHTMOST)
+    gone = []
+    for _ in range(10):
+        gone += stage.answer(crossed, RIGHTMOST).gone
+        stage.see({key: box for key, box in at.items() if key not in gone}, per_second // 2)
+    assert gone == [1]
+
+
 def test_while_nobody_is_meant_nothing_is_shown_and_nothing_is_missing() -> None:
     stage = Stage()
     stage.answer([(LEFT, Role.CAST), (RIGHT, Role.CAST)], Standing(after=Happening.MOVED))
