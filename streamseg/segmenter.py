@@ -12,6 +12,7 @@ from streamseg import propagation, reasoning, segmentation
 from streamseg.clock import Clock, RealClock, VirtualClock
 from streamseg.config import Config
 from streamseg.errors import UsageError
+from streamseg.loop.asked import checked_count, checked_fps, checked_target
 from streamseg.loop.endings import Ending
 from streamseg.loop.inbox import Inbox, check_query
 from streamseg.loop.listener import OnEvent, careful
@@ -25,7 +26,7 @@ from streamseg.sources import Source, StreamEnded, open_source
 from streamseg.sources.arrays import Order, checked_order
 from streamseg.sources.given import Given, spec_or_source
 from streamseg.sources.spec import local_files
-from streamseg.types import Box, Event, Point, SourceInfo, Speed, Target
+from streamseg.types import Box, Event, Point, SourceInfo, Speed
 
 
 class StreamSegmenter:
@@ -104,7 +105,7 @@ class StreamSegmenter:
             clock: Real for a live source and virtual for any other, unless given.
 
         Raises:
-            QueryError: An empty or over-long query.
+            QueryError: An empty or over-long query, or no text.
             UsageError: No such source; another run of this segmenter has not ended yet. With the
                 first result: an item of an iterable is no picture.
             SourceSpecError, SourceError: With the first result: the source cannot be opened,
@@ -113,7 +114,7 @@ class StreamSegmenter:
                 files finished: a sink of `sinks.build` has failed; when all of those that keep
                 results have, the run ends there.
         """
-        tell = careful(on_event)
+        tell, most = careful(on_event), checked_count(max_frames, "max_frames")
         given = spec_or_source(source, order, self.config.source, RealClock(), tell)
         name = legible(given) if isinstance(given, str) else given.info.name
         ending = self._claim(query, name)
@@ -126,7 +127,7 @@ class StreamSegmenter:
             reads = local_files(given) if isinstance(given, str) else ()
             return self._begin(opened, run_clock, query, sinks, tell, ending, reads)
 
-        return Results(begin, ending, max_frames)
+        return Results(begin, ending, most)
 
     def session(
         self,
@@ -152,14 +153,14 @@ class StreamSegmenter:
             query, sinks, on_event: As in `run`.
 
         Raises:
-            QueryError: An empty or over-long query.
+            QueryError: An empty or over-long query, or no text.
             UsageError: Another run of this segmenter has not ended yet.
             OutputError: A sink cannot write.
         """
         channels = checked_order(order)
         tell = careful(on_event)
         clock: Clock = RealClock() if live else VirtualClock()
-        info = SourceInfo(name=name, live=live, fps=_checked_fps(fps) or self.config.source.fps)
+        info = SourceInfo(name=name, live=live, fps=checked_fps(fps) or self.config.source.fps)
         pictures = PushedPictures(info, channels, self.config.source, clock, tell)
         ending = self._claim(query, name)
         try:
@@ -174,7 +175,7 @@ class StreamSegmenter:
         Targets added by hand stay.
 
         Raises:
-            QueryError: An empty or over-long query.
+            QueryError: An empty or over-long query, or no text.
         """
         check_query(text, self.config.reasoning.max_query_chars)
         self._inbox.set_query(text)
@@ -192,8 +193,11 @@ class StreamSegmenter:
         Args:
             box: x0, y0, x1, y1 in pixels of the source.
             positive, negative: Points on the object and just off it.
+
+        Raises:
+            UsageError: The box is no four finite numbers that hold an area, or a point no two.
         """
-        self._inbox.add_target(Target(box, tuple(positive), tuple(negative), label=label))
+        self._inbox.add_target(checked_target(box, positive, negative, label))
 
     def remove_target(self, track_id: int) -> None:
         """Stop following an object; an unknown id is ignored."""
@@ -268,12 +272,6 @@ class StreamSegmenter:
             self._run = None
             self._propagator.reset()
             self._propagator.remove(self._propagator.ids)
-
-
-def _checked_fps(fps: float | None) -> float | None:
-    if fps is not None and not 0 < fps < float("inf"):
-        raise UsageError(f"fps: expected a rate above 0 or None, got {fps!r}")
-    return fps
 
 
 def _close(source: Source, tell: OnEvent) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from streamseg.errors import UsageError
+
 _TURN_S = 10.0
 """How long an end waits for the frame under way in another thread."""
 
@@ -46,7 +48,16 @@ class Ending:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the end off while a frame is under way; one thread at a time."""
+        """Hold the end off while a frame is under way; one thread at a time.
+
+        Raises:
+            UsageError: In a forked child, which has none of the run's threads.
+        """
+        if self._is_elsewhere:
+            raise UsageError(
+                f"this run belongs to process {self._process}: expected a StreamSegmenter made "
+                "after os.fork()"
+            )
         with self._turn:
             self._holder = threading.get_ident()
             try:
@@ -59,7 +70,9 @@ class Ending:
     def take(self) -> None:
         """Take the steps now, if nobody did. Every one is taken, whatever the others raise."""
         self.over = True
-        self._steps.pop_all().close()
+        steps = self._steps.pop_all()
+        if not self._is_elsewhere:  # files, threads and locks are the parent's to end
+            steps.close()
 
     def close(self, *, early: bool = False) -> None:
         """End from any thread, also from within a frame, which is then finished first.
@@ -67,6 +80,9 @@ class Ending:
         Args:
             early: Before the stream's own end: whatever waits is told to stop.
         """
+        if self._is_elsewhere:
+            self.take()
+            return
         within = self._holder == threading.get_ident()
         if not self.over and (early or within):
             self._stop()
@@ -80,6 +96,10 @@ class Ending:
             if ours:
                 self._turn.release()
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """In a forked child: it has the handle, but not the threads."""
+        return os.getpid() != self._process
+
     def _abandoned(self) -> None:
-        if os.getpid() == self._process:  # a forked child has the handle, but not the threads
-            self.close(early=True)
+        self.close(early=True)

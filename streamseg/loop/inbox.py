@@ -8,12 +8,14 @@ from streamseg.errors import QueryError
 from streamseg.types import Query, Target
 
 
-def check_query(text: str, limit: int) -> None:
+def check_query(text: object, limit: int) -> None:
     """Refuse what cannot be a query.
 
     Raises:
         QueryError: It shows nothing, has more than `limit` characters, or is no valid text.
     """
+    if not isinstance(text, str):
+        raise QueryError(f"expected the query as text, got {text!r:.60}")
     if len(text) > limit:
         raise QueryError(f"the query has {len(text)} characters; at most {limit} are allowed")
     if not any(mark.isprintable() and not mark.isspace() for mark in text):

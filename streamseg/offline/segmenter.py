@@ -11,6 +11,7 @@ from streamseg import config as configs
 from streamseg import propagation, reasoning, segmentation
 from streamseg.config import Config
 from streamseg.errors import UsageError
+from streamseg.loop.asked import checked_count
 from streamseg.loop.endings import Ending
 from streamseg.loop.inbox import check_query
 from streamseg.loop.listener import OnEvent, careful
@@ -99,6 +100,8 @@ class VideoSegmenter:
             OutputError: As in `StreamSegmenter.run`; `unfinished` cannot be written.
         """
         channels, tell = checked_order(order), careful(on_event)
+        most = checked_count(max_frames, "max_frames")
+        frame = checked_count(target_frame, "target_frame")
         check_query(query, self.config.reasoning.max_query_chars)
         ending = self._claim(query, legible(video) if isinstance(video, str) else "video")
 
@@ -106,7 +109,7 @@ class VideoSegmenter:
             run = VideoRun(self.config, self._segmenter, self._propagator, self._is_stopped, tell)
             self._run = run
             ending.then(self._finish, run)
-            run.open(video, channels, query.strip(), max_frames, target_frame)
+            run.open(video, channels, query.strip(), most, frame)
             reads = local_files(str(video)) if isinstance(video, str | Path) else ()
             run.write_to(sinks, reads)
             run.keep_in(unfinished, reads, resume=resume, overwrite=overwrite)

@@ -89,6 +89,8 @@ def _cure(image: np.ndarray[Any, Any]) -> str:
         return "; from values in 0..1: (image * 255).round().astype(np.uint8)"
     if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint16:
         return "; from 16 bits: (image >> 8).astype(np.uint8)"
+    if image.ndim == 3 and image.shape[2] == 3 and image.dtype.kind in "iuO":
+        return "; from values in 0..255: image.astype(np.uint8)"
     return ""
 
 
