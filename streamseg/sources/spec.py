@@ -67,7 +67,9 @@ def parse_spec(spec: str) -> SourceSpec:
         SourceError: No such camera.
     """
     spec = spec.strip()
-    if not spec or "\0" in spec:
+    if "\0" in spec:
+        raise SourceSpecError(f"the source {legible(spec)} holds a NUL character: no name does")
+    if not spec:
         raise SourceSpecError(
             "the source is empty: give a file, a folder or glob of images, a camera such as 0, "
             "a URL such as rtsp://camera/1, gst:PIPELINE or synthetic:NAME"
@@ -84,8 +86,12 @@ def parse_spec(spec: str) -> SourceSpec:
         return _parse_file(spec)
     if _COUNTER.search(os.path.basename(spec)):
         return _parse_images(spec, _numbered(spec), "no image matches the pattern")
+    if spec[:5].lower() == "file:":
+        return _parse_file_path(spec[5:])
+    if spec.startswith("~") and (home := os.path.expanduser(spec)) != spec:
+        return parse_spec(home)  # no shell wrote it out, as after --source=
     if glob.has_magic(spec):
-        found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
+        found = [path for path in glob.glob(spec, recursive=True) if _is_file(path)]
         return _parse_images(spec, found, "the glob matches no image")
     raise SourceSpecError(
         f"no such file or folder: {legible(spec)}; check the path, from {os.getcwd()}"
@@ -158,12 +164,18 @@ def _parse_file_url(spec: str) -> SourceSpec:
     host, slash, rest = spec.partition("://")[2].partition("/")
     if host not in ("", "localhost"):
         raise SourceSpecError(f"{legible(spec)} is on another host: expected file:///PATH")
-    raw = slash + rest
+    return _parse_file_path(slash + rest)
+
+
+def _parse_file_path(raw: str) -> SourceSpec:
+    """What stands behind `file:`; without a slash it is relative, as FFmpeg has it."""
+    if not raw:
+        raise SourceSpecError("file: names no file: expected file:///PATH or a plain path")
     plain = re.split("[?#]", raw, maxsplit=1)[0]
-    for path in (unquote(plain), raw, unquote(raw)):
-        if os.path.exists(path):
-            return parse_spec(path)
-    return parse_spec(unquote(plain))
+    found = (path for path in (unquote(plain), raw, unquote(raw)) if os.path.exists(path))
+    path = next(found, unquote(plain))
+    # A name is a file's, also where it looks like a camera's or another URL.
+    return parse_spec(path if os.path.isabs(path) else os.path.join(os.curdir, path))
 
 
 def _quoted(url: str) -> str:
@@ -214,4 +226,9 @@ def _files_in(folder: str) -> list[str]:
     except OSError as error:
         raise SourceError(f"cannot list the folder {legible(folder)}: {error.strerror}") from None
     paths = [os.path.join(folder, name) for name in names if not name.startswith(".")]
-    return [path for path in paths if os.path.isfile(path)]
+    return [path for path in paths if _is_file(path)]
+
+
+def _is_file(path: str) -> bool:
+    """A file; or a link to nowhere: a picture that is missing, which its turn will tell."""
+    return os.path.isfile(path) or (os.path.islink(path) and not os.path.exists(path))

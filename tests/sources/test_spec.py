@@ -70,7 +70,12 @@ def test_a_name_that_looks_like_a_glob_is_a_file_where_there_is_one(here: Path) 
     [
         ("", "empty"),
         ("  ", "empty"),
+        ("a\0b.mp4", "holds a NUL"),
         ("missing.mp4", "no such file"),
+        ("file:", "names no file"),
+        ("file:0", "no such file"),
+        ("file:" * 2000, "no such file"),
+        ("~/missing.mp4", "no such file.*/missing.mp4"),
         ("*.png", "matches no image"),
         (".", "holds no image"),
         ("foo://bar", "unknown kind of URL"),
@@ -139,6 +144,29 @@ def test_a_file_url_need_not_be_encoded(here: Path, name: str) -> None:
     (here / name).touch()
     for path in (name, quote(name)):
         assert parse_spec(f"file://{here}/{path}").location == f"file:{here}/{name}"
+
+
+def test_a_file_may_be_named_without_slashes_or_from_home(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    for name in ("a b.mp4", "0"):
+        (here / name).touch()
+        for spec in (f"file:{quote(name)}", f"FILE:{here}/{name}", f"~/{name}"):
+            parsed = parse_spec(spec)
+            assert parsed.kind is Kind.FILE
+            assert Path(parsed.location.removeprefix("file:")).resolve() == here / name
+    (here / "~").mkdir()
+    (here / "~" / "a.mp4").touch()
+    assert local_files("~/a.mp4") == ("~/a.mp4",)
+
+
+def test_a_link_to_nowhere_keeps_its_place_among_pictures(here: Path) -> None:
+    (here / "f1.png").touch()
+    (here / "f2.png").symlink_to("gone.png")
+    (here / "f3.png").mkdir()
+    for spec in (".", "f*.png", "f%d.png"):
+        assert [Path(path).name for path in parse_spec(spec).paths] == ["f1.png", "f2.png"]
 
 
 def test_a_file_url_of_another_host(here: Path) -> None:

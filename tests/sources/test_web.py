@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import threading
@@ -13,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from source_tools import Events, counted, number_of, read_all, read_until, wait_until, write_video
 from web_server import Exchange, WebServer, web_server
 
@@ -155,6 +157,29 @@ def test_a_single_picture_is_a_film_of_one(
     }
     web.routes[address] = ways[how]
     assert played(web.url(address)) == [7]
+
+
+def in_pages(kind: str) -> bytes:
+    """Three pages or frames in one file."""
+    first, *others = (Image.fromarray(counted(i)) for i in range(3))
+    file = io.BytesIO()
+    first.save(file, kind, save_all=True, append_images=others)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
+def test_pages_on_the_web_are_not_left_out_without_a_word(web: WebServer, kind: str) -> None:
+    picture, events = in_pages(kind), Events()
+    web.routes["/picture"] = lambda x: x.whole(picture)
+    assert played(web.url("/picture"), events) == [0]
+    assert "only the first page or frame is read over the web" in events.text
+
+
+def test_an_animation_that_is_read_from_files_only(web: WebServer) -> None:
+    picture = in_pages("WEBP")
+    web.routes["/picture"] = lambda x: x.whole(picture)
+    with pytest.raises(SourceError, match="read from files only: fetch it first"):
+        opened(web.url("/picture"))
 
 
 def test_a_redirect_is_followed(web: WebServer, films: dict[str, bytes]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import av
 from av.error import FFmpegError, HTTPClientError, InvalidDataError
 
+from streamseg.sources.pictures.signatures import begins_a_picture
 from streamseg.sources.spec import STDIN_PIPE
 
 _HEAD = 4096
@@ -45,7 +49,10 @@ def of_page(url: str) -> str | None:
     with suppress(FFmpegError, OSError, ValueError, StopIteration):
         limits = (_PAGE_TIMEOUT_S, _PAGE_TIMEOUT_S)
         with av.open(url, format="data", timeout=limits) as page:
-            return _of_head(bytes(next(page.demux())) or b"")
+            head = bytes(next(page.demux()))
+            if begins_a_picture(head):
+                return "it is a picture of a kind that is read from files only: fetch it first"
+            return _of_head(head) if head else "the answer holds nothing"
     return None
 
 
@@ -63,7 +70,23 @@ def of_location(location: str, error: Exception | None = None) -> str | None:
             f"{error.strerror}; what follows '#' is not sent to the server: if it belongs to the "
             "name, write '#' as %23"
         )
-    return of_page(location) if isinstance(error, InvalidDataError) else None
+    unread = error is None or isinstance(error, InvalidDataError)
+    return of_page(location) if unread or getattr(error, "errno", 0) == errno.ENOSYS else None
+
+
+def of_host(location: str, error: Exception) -> str | None:
+    """Whether the URL's host has no address, which FFmpeg calls an input/output error."""
+    if getattr(error, "errno", 0) != errno.EIO:
+        return None
+    try:
+        host = urlsplit(location).hostname
+        if host:
+            socket.getaddrinfo(host, None)
+    except OSError:  # not repeated: it names what was looked up
+        return "its host has no address: check the name, and that the network is up"
+    except ValueError:
+        pass
+    return None
 
 
 def _of_pipe(error: Exception | None) -> str | None:
@@ -90,6 +113,11 @@ def _of_head(head: bytes) -> str | None:
         return (
             "it is a web page, not a video; give the address of the video itself "
             "(yt-dlp can find it)"
+        )
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U"):
+        return (
+            "it is a playlist (HLS), and what it lists cannot be read: check that its segments are "
+            "there, or play it from the address it was made for"
         )
     if _is_text(head):
         return "it is a text file, not a video"

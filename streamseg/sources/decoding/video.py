@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from streamseg.errors import SourceError
 from streamseg.sources import StreamEnded
 from streamseg.sources.connection import Picture
-from streamseg.sources.decoding.diagnosis import of_location
+from streamseg.sources.decoding.diagnosis import of_host, of_location
 from streamseg.sources.decoding.finite import Packets, has_length, promises_an_end
 from streamseg.sources.decoding.stamps import Stamps
 from streamseg.sources.pictures.choice import alpha_decoder, film_of, pixel_aspect_of
@@ -35,6 +35,8 @@ _FASTEST_FPS = 1000  # FFmpeg shows the clock's rate where it knows no better
 _INVENTED_STAMPS = cast(int, ContainerFlags.gen_pts.value)
 _NO_STAMPS = cast(int, Flags.no_timestamps.value)
 _MAY_BE_JOINED = cast(int, Flags.ts_discont.value)
+_FIRST_OF_MANY = frozenset({"tiff_pipe", "webp_pipe", "image2pipe"})
+_QUICK_S = 2.0  # a name that took longer to look up is not looked up again
 _SHORT_S = 0.5  # a file that ends this much before the end it promises has been cut off
 
 
@@ -195,9 +197,12 @@ class VideoConnection:
                 hwaccel=HWAccel(hardware, allow_software_fallback=True) if hardware else None,
             )
         except _FAILURES as error:
-            why = of_location(request.location, error) or self._explain(error)
-            limit_s = request.open_timeout_s
-            if limit_s is not None and time.monotonic() - begun_s >= limit_s:
+            why = of_location(request.location, error)
+            took_s, limit_s = time.monotonic() - begun_s, request.open_timeout_s
+            if why is None and took_s < _QUICK_S:
+                why = of_host(request.location, error)
+            why = why or self._explain(error)
+            if limit_s is not None and took_s >= limit_s:
                 why = f"no answer within {limit_s:g} s"  # FFmpeg's words tell where it was cut off
         # Not while FFmpeg's error is handled: that holds the URL, and would be its context.
         raise SourceError(f"cannot open {request.name}: {why}")
@@ -260,6 +265,12 @@ class VideoConnection:
             why = why or f"{self._damaged} damaged packets"
             return SourceError(f"no picture of {name} can be decoded ({why}); it may be truncated")
         short_s = self._missing_s()
+        if self._request.live is None and self._frames == 1 and self._may_hold_more:
+            self._request.tell(
+                "pages",
+                f"{name}: of a picture of this kind only the first page or frame is read over the "
+                "web; if it holds more, fetch the file first",
+            )
         if self._request.live is None and (problem or not self._has_length):
             return self._ended_on_the_web(problem, short_s)
         if problem or short_s > _SHORT_S:
@@ -286,6 +297,12 @@ class VideoConnection:
                 "is all cannot be known",
             )
         return StreamEnded()
+
+    @property
+    def _may_hold_more(self) -> bool:
+        """A picture of a kind that has pages or frames, which FFmpeg reads the first of."""
+        brand = self._container.metadata.get("major_brand", "")
+        return self._container.format.name in _FIRST_OF_MANY or brand in ("avif", "avis")
 
     def _missing_s(self) -> float:
         """Seconds between the end promised by the container and the last picture's end."""
@@ -359,5 +376,9 @@ class VideoConnection:
 
 
 def _stampless(container: ContainerFormat) -> bool:
-    """Whether the stamps of such a container are made up: pictures after pictures, no clock."""
-    return bool(container.flags & _NO_STAMPS) or container.name.endswith("pipe")
+    """Whether the stamps of such a container are made up: pictures after pictures, no clock.
+
+    Not of `yuv4mpegpipe`: a Y4M states its rate.
+    """
+    pictures = container.name.endswith("_pipe") or container.name == "image2pipe"
+    return pictures or bool(container.flags & _NO_STAMPS)

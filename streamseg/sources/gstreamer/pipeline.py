@@ -232,9 +232,19 @@ class GstConnection:
 
     def _picture(self, sample: Any, skipped: int) -> Picture:
         image = self._painter.paint(sample)
-        pts = sample.get_buffer().pts
-        pts_ns = None if pts == self._gst.CLOCK_TIME_NONE else int(pts)
-        return Picture(image, pts_ns, skipped)
+        return Picture(image, self._time_of(sample), skipped)
+
+    def _time_of(self, sample: Any) -> int | None:
+        """In a file's own time, where the segment tells: decoders with B-frames begin their stamps
+        later, and an edit list says by how much."""
+        gst, pts = self._gst, sample.get_buffer().pts
+        if pts == gst.CLOCK_TIME_NONE:
+            return None
+        segment = sample.get_segment()
+        if self.live or segment is None or segment.format != gst.Format.TIME:
+            return int(pts)
+        time = segment.to_stream_time(gst.Format.TIME, pts)
+        return int(pts if time == gst.CLOCK_TIME_NONE else time)
 
     def _raise_errors(self) -> None:
         message = self._bus.timed_pop_filtered(0, self._gst.MessageType.ERROR)

@@ -1,4 +1,4 @@
-"""Tells a picture from a film by a file's first bytes, whatever the file is called."""
+"""Tells a picture from a film by its first bytes, whatever the file is called."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def is_picture(path: str) -> bool:
             head = file.read(_HEAD)
     except OSError:
         return False
+    return begins_a_picture(head)
+
+
+def begins_a_picture(head: bytes) -> bool:
+    """Whether these are the first bytes of such a picture; 16 of them tell."""
     webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
     avif = head[4:12] in (b"ftypavif", b"ftypavis")
     return head.startswith(_BEGINNINGS) or webp or avif

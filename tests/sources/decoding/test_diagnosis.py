@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 import zipfile
@@ -14,9 +15,13 @@ from picture_tools import played, write_scene
 from PIL import Image
 
 from streamseg.errors import StreamSegError
-from streamseg.sources.decoding.diagnosis import of_file
+from streamseg.sources.decoding.diagnosis import of_file, of_host
 
 PAGE = b"\xef\xbb\xbf\n<!-- made by hand -->\n<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+LIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\ngone.ts\n#EXT-X-ENDLIST\n"
+PAGES = {"/film.mp4": PAGE, "/nothing.mp4": b"", "/film.m3u8": LIST}
 
 
 def zipped() -> bytes:
@@ -74,12 +79,11 @@ def test_nothing_is_said_of_what_is_not_known(tmp_path: Path) -> None:
 
 class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        found = self.path == "/film.mp4"
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", str(len(PAGE) if found else 0))
+        page = PAGES.get(self.path)
+        self.send_response(404 if page is None else 200)
+        self.send_header("Content-Length", str(len(page or b"")))
         self.end_headers()
-        if found:
-            self.wfile.write(PAGE)
+        self.wfile.write(page or b"")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -98,9 +102,27 @@ def site() -> Iterator[str]:
         thread.join(10)
 
 
-def test_a_web_page_in_place_of_a_film(site: str) -> None:
-    with pytest.raises(StreamSegError, match="it is a web page, not a video"):
-        played(f"{site}/film.mp4")
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/film.mp4", "it is a web page, not a video"),
+        ("/nothing.mp4", "the answer holds nothing"),
+        ("/film.m3u8", "it is a playlist .* segments"),
+    ],
+)
+def test_what_came_in_place_of_a_film(site: str, address: str, words: str) -> None:
+    with pytest.raises(StreamSegError, match=words):
+        played(site + address)
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_a_host_that_is_not_known(scheme: str) -> None:
+    failed = OSError(errno.EIO, "Input/output error")
+    words = of_host(f"{scheme}://me:secret@no-such-host.invalid/x", failed)
+    assert words is not None
+    assert words.startswith("its host has no address")
+    assert of_host(f"{scheme}://127.0.0.1/x", failed) is None
+    assert of_host(f"{scheme}://no-such-host.invalid/x", OSError(errno.ENOENT, "")) is None
 
 
 def test_a_hash_in_a_web_address(site: str) -> None:

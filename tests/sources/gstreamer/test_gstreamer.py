@@ -295,3 +295,16 @@ def test_errors_of_other_libraries_can_be_caught_after_it() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("caught")
+
+
+def test_a_file_with_an_edit_list_has_the_time_that_it_has_elsewhere(tmp_path: Path) -> None:
+    """With B-frames stamps begin later, which the list takes back."""
+    film = write_scene(tmp_path / "a.mp4", "libx264", "yuv420p", frames=6)
+    source = opened(f"filesrc location={film} ! decodebin")
+    through_gst = [frame.pts_ns for frame in read_all(source)]
+    source.close()
+    source = open_source(str(film), SourceConfig(hwaccel="none"), RealClock())
+    plain = [frame.pts_ns for frame in read_all(source)]
+    source.close()
+    assert through_gst[0] == plain[0] == 0
+    assert through_gst == pytest.approx(plain, abs=1000)
