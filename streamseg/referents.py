@@ -7,8 +7,10 @@ and nothing is shown before what was seen grounds it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Measure(StrEnum):
@@ -67,3 +69,18 @@ class Standing:
     reach: float | None = None
     after: Happening | None = None
     by_anchor: bool = False
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """From what `dataclasses.asdict` gave, through JSON.
+
+        Raises:
+            TypeError, ValueError: It gave something else.
+        """
+        measure, after = plain.get("measure"), plain.get("after")
+        given = {
+            **plain,
+            "measure": None if measure is None else Measure(measure),
+            "after": None if after is None else Happening(after),
+        }
+        return cls(**given)

@@ -232,7 +232,7 @@ class VideoRun:
         frame = self._target = self._film.frame(at)
         if start["objects"]:
             kept = self._spool.get(at, frame.height, frame.width)
-            beginning = Beginning.from_plain(kept, start["objects"])
+            beginning = Beginning.from_plain(kept, start)
             self._seeds = beginning.enter(self._tracks, frame, QUERY_ID)
 
     def _look_for_it(self, choice: VideoChoice) -> dict[str, Any]:
@@ -261,7 +261,7 @@ class VideoRun:
             raise ReasoningError(f"the reasoner gave no answer to any question: {error}")
         return {
             "target": target,
-            "objects": {} if beginning is None else beginning.as_plain(),
+            **({"objects": {}} if beginning is None else beginning.as_plain()),
             "difficulty": self._difficulty,
             "doubt": self._interview.doubt,
             "sampler": choice.summary(),
@@ -296,10 +296,10 @@ class VideoRun:
     def _cut(self, answer: Answer) -> Beginning | None:
         """Cut out what an answer points at; None where that is nothing."""
         grounding, frame = answer.grounding, answer.question.frame
-        if grounding is None or not grounding.targets:
+        if grounding is None or not grounding.pointed:
             return None
         with self._telemetry.stage("segment"):
-            cuts = self._segmenter.segment(frame, grounding.targets)
+            cuts = self._segmenter.segment(frame, [target for target, _ in grounding.pointed])
         return Beginning.of_cuts(frame, grounding, cuts, self._config.tracks.max_tracks)
 
     def _carry_back(self) -> None:
@@ -417,6 +417,7 @@ class VideoRun:
         self, frame: Frame, propagated: Propagated, timings: Mapping[str, float]
     ) -> FrameResult:
         masks = self._tracks.update(frame, propagated, frame.pts_ns)
+        self._tell_shift(frame)
         masks.labels.flags.writeable = False  # sinks read them in threads of their own
         grounded, target = self._tracks.newest_grounded_frame, self._known_target().index
         return FrameResult(
@@ -432,6 +433,14 @@ class VideoRun:
             reasoner=self._interview.state,
             doubt=self._start["doubt"],
         )
+
+    def _tell_shift(self, frame: Frame) -> None:
+        meant = self._tracks.take_shift()
+        if meant is not None:
+            self._telemetry.count("referent shifts")
+            names = ", ".join(map(str, sorted(meant))) or "nobody"
+            message = f"meant now: {names}"
+            self._tell(Event("referent_shifted", message, frame_index=frame.index))
 
     def summary(self) -> dict[str, Any]:
         """What the run is so far, in plain values."""

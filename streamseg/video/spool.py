@@ -28,7 +28,7 @@ NAME = "segment.resume"
 
 _NOWHERE = -1
 _LONGEST_LINE = 1 << 26
-_VERSION = 1
+_VERSION = 2
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AGAIN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
