@@ -223,7 +223,7 @@ def train(network: XMem, phase: Phase, output: Path) -> XMem:
         network: Trained in place.
         phase: See there.
         output: The averaged weights go here every 200 steps, and a line of figures every 20
-            steps into the `.jsonl` beside it.
+            steps into the `.jsonl` beside it; both after the last one too.
 
     Returns:
         The network with averaged weights.
@@ -251,7 +251,7 @@ def train(network: XMem, phase: Phase, output: Path) -> XMem:
             schedule.step()
             _average(kept, network, min(phase.average, step / (step + 10)))
             recent.append((float(loss.detach()), overlap(weighed.detach(), masks[:, 1:])))
-            if step % LOG_EVERY == 0:
+            if step % LOG_EVERY == 0 or step == phase.steps:
                 row = {"step": step, "loss": fmean(r[0] for r in recent)}
                 row |= {"iou": fmean(r[1] for r in recent)}
                 row |= {"minutes": (time.monotonic() - begun_s) / 60}

@@ -48,7 +48,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("level", "least"), [("easy", 0.6), ("medium", 0.4)])
 def test_it_answers_sentences_about_scenes_it_has_not_seen(network, level, least, tmp_path):
     """Far below what its card says of many: these are few."""
-    render(Recipe((level,), "test", 16, (15,)), tmp_path)
+    render(Recipe((level,), "test", 10, (15,)), tmp_path)
     exam = Exam.of(load(tmp_path, (level,), "test", labels=True), length=Length.BRIEF)
     told = scores.summary(score for score, _ in answers(network, exam))
     assert told["format"] > 0.95
