@@ -46,9 +46,7 @@ def test_it_carries_masks_through_scenes_it_has_not_seen(name, least):
     assert fmean(overlap(name, seed) for seed in (1, 2)) > least
 
 
-@pytest.mark.parametrize(
-    ("precision", "clip"), [("bf16", Clip(160, 288)), ("fp16", Clip(96, 160))]
-)
+@pytest.mark.parametrize(("precision", "clip"), [("bf16", Clip(160, 288)), ("fp16", Clip(96, 160))])
 def test_half_precision_leaves_the_masks_as_they_are(precision, clip, tmp_path):
     """The gate of `streamseg export`, on a network that was trained, over its 60 frames."""
     network = weights.load_xmem("xmem-nano", "cpu")
