@@ -30,7 +30,7 @@ from streamseg.evaluation import calibration, metrics, real
 from streamseg.evaluation.calibration import Sample
 from streamseg.evaluation.queries import VIDEO_SUFFIXES
 from streamseg.evaluation.real import Verdict
-from streamseg.propagation.calibration import FILE, features
+from streamseg.propagation.calibration import FILE, NAMES, features
 from streamseg.synthetic import Scene
 from streamseg.types import Image
 
@@ -134,7 +134,7 @@ def main() -> None:
     }
     for name, row in told.items():
         console.print(f"{name}: {row}")
-    named = dict(zip(("bias", "words", "cut", "carried"), fitted.coefficients, strict=True))
+    named = dict(zip(("bias", *NAMES), fitted.coefficients, strict=True))
     figures = {"coefficients": named, "groups": told}
     if options.write:
         place = Path(propagation.__file__).with_name(FILE)

@@ -23,6 +23,7 @@ from streamseg import StreamSegmenter
 from streamseg import config as configs
 from streamseg.benchmarks import clips, machine
 from streamseg.config import Config
+from streamseg.errors import StreamSegError, UsageError
 from streamseg.types import Image
 
 _NO_REFRESH = ["trigger.refresh_s=3600", "trigger.doubt_refresh_s=3600"]
@@ -65,10 +66,15 @@ def paced(shown: Sequence[Image], fps: float) -> Iterator[tuple[Image, float]]:
 def turn(
     config: Config, shown: Sequence[Image], query: str, seconds: float, fps: float
 ) -> tuple[list[float], float]:
-    """Latencies in milliseconds of every frame after the first mask, and looks a second."""
+    """Latencies in milliseconds of every frame after the first mask, and looks a second.
+
+    Raises:
+        UsageError: No mask is shown for so long that none will be.
+    """
     segmenter = StreamSegmenter(config)
     latencies: list[float] = []
     first_s: float | None = None
+    begun_s = time.monotonic()
     with segmenter.session(query) as session:
         for image, due_s in paced(shown, fps):
             result = session.step(image)
@@ -76,6 +82,11 @@ def turn(
             if first_s is None:
                 if any(view.box is not None for view in result.masks.objects):
                     first_s = now_s
+                elif now_s > begun_s + _PATIENCE_S:
+                    raise UsageError(
+                        f"{query!r} shows no mask within {_PATIENCE_S:.0f} s: "
+                        "expected a query for something that the clip shows"
+                    )
                 continue
             latencies.append(1e3 * (now_s - due_s))
             if now_s > first_s + seconds:
@@ -108,8 +119,20 @@ def first_masks(
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure and print."""
+    """Measure and print.
+
+    Returns:
+        Exit code: 0 done, 2 wrong usage or config.
+    """
     options = _options(words)
+    try:
+        return _measure(options)
+    except StreamSegError as error:
+        print(f"streamseg.benchmarks.witness: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+
+
+def _measure(options: argparse.Namespace) -> int:
     shown = clips.pictures(options.clip, _PICTURES)
     plain = configs.load(options.config, options.set)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}

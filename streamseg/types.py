@@ -271,11 +271,14 @@ class Evidence:
             understood; 1 for what was pointed at by hand.
         cut: How well the keyframe's mask fits what was pointed at.
         carried: How far propagation takes what is shown on this frame for the object.
+        by_kind: Whoever answered sees things by the kind that the words name, and was not left to
+            their looks. Says what the three are worth, and speaks for no mask by itself.
     """
 
     words: float = 1.0
     cut: float = 1.0
     carried: float = 1.0
+    by_kind: bool = False
 
     @property
     def belief(self) -> float:

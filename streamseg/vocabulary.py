@@ -13,9 +13,10 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "pink": ("pink", "magenta", "fuchsia", "pinkish", "rose"),
     "white": ("white", "whitish", "ivory", "snow white"),
     "black": ("black", "blackish", "jet black"),
-    "gray": ("gray", "grey", "silver", "grayish", "greyish", "silvery", "metallic", "steel"),
+    "gray": ("gray", "grey", "grayish", "greyish", "steel"),
     "brown": ("brown", "brownish", "tan", "chestnut", "chocolate", "copper", "bronze", "wooden"),
     "beige": ("beige", "cream", "sand coloured", "sand colored"),
+    "silver": ("silver", "silvery", "metallic"),
     "gold": ("gold", "golden", "blond", "blonde"),
 }
 """Colour name to the words and phrases for it."""

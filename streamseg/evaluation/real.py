@@ -168,6 +168,7 @@ def _mean_evidence(objects: Sequence[Shown]) -> Evidence | None:
         fmean(item.words for item in each),
         fmean(item.cut for item in each),
         fmean(item.carried for item in each),
+        all(item.by_kind for item in each),
     )
 
 

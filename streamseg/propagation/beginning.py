@@ -61,7 +61,9 @@ class Beginning:
             labels[mask] = number
             free &= ~mask
             told[number] = target.label
-            evidence[number] = Evidence(words_fit(grounding, target), cut.score)
+            by_kind = grounding.seen is not None
+            words = words_fit(grounding, target)
+            evidence[number] = Evidence(words, cut.score, by_kind=by_kind)
             roles[number] = role
         if not told:
             return None
@@ -81,7 +83,9 @@ class Beginning:
             Propagated(masks.labels, dict.fromkeys(told, 1.0)),
             {key: str(value["label"]) for key, value in told.items()},
             {
-                key: Evidence(float(value["words"]), float(value["cut"]))
+                key: Evidence(
+                    float(value["words"]), float(value["cut"]), by_kind=bool(value["by_kind"])
+                )
                 for key, value in told.items()
             },
             {key: Role(value["role"]) for key, value in told.items()},
@@ -96,6 +100,7 @@ class Beginning:
                 "words": held.words,
                 "cut": held.cut,
                 "role": self.roles[key],
+                "by_kind": held.by_kind,
             }
             for key, held in self.evidence.items()
         }

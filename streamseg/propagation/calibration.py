@@ -1,8 +1,9 @@
 """From a track's evidence to the chance that it is what was meant; the coefficients are a file's.
 
 Logistic regression: Platt scaling (Platt 1999; Niculescu-Mizil and Caruana, ICML 2005, section 4)
-with three inputs in place of one score. `python -m streamseg.benchmarks.calibrate` fits them and
-writes the file.
+with three inputs in place of one score, and a term for who answered: a detector that knows the kind
+is right more often than looks are, at the same fit of the words.
+`python -m streamseg.benchmarks.calibrate` fits them and writes the file.
 """
 
 from __future__ import annotations
@@ -19,17 +20,22 @@ LEAST = 0.02
 """A witness is heard as saying no less, and no more than 1 less this: odds have no end."""
 
 
-def features(evidence: Evidence) -> tuple[float, float, float]:
-    """The log odds of words and cut, which are opinions, and the logarithm of carried, which is a
-    share of what they said."""
+NAMES = ("words", "cut", "carried", "by_kind")
+"""Of the features, in order; and of their coefficients, with "bias"."""
+
+
+def features(evidence: Evidence) -> tuple[float, ...]:
+    """The log odds of words and cut, which are opinions, the logarithm of carried, which is a share
+    of what they said, and 1 where whoever answered sees things by kind; in the order of `NAMES`."""
     carried = math.log(max(evidence.carried, LEAST))
-    return _log_odds(evidence.words), _log_odds(evidence.cut), carried
+    by_kind = float(evidence.by_kind)
+    return _log_odds(evidence.words), _log_odds(evidence.cut), carried, by_kind
 
 
 def probability(evidence: Evidence) -> float:
     """In [0, 1]: of many masks with such evidence, the share that is right."""
-    words, cut, carried = features(evidence)
-    logit = _BIAS + _WORDS * words + _CUT * cut + _CARRIED * carried
+    told = zip(NAMES, features(evidence), strict=True)
+    logit = _FOUND["bias"] + sum(_FOUND[name] * value for name, value in told)
     return 1.0 / (1.0 + math.exp(-logit))
 
 
@@ -44,5 +50,3 @@ def _read() -> Mapping[str, float]:
 
 
 _FOUND = _read()
-_BIAS, _WORDS = _FOUND["bias"], _FOUND["words"]
-_CUT, _CARRIED = _FOUND["cut"], _FOUND["carried"]

@@ -88,7 +88,7 @@ class Job:
                 number,
                 self.output.labels == number,
                 target.label,
-                Evidence(self._words(target), self.cuts.get(number, 1.0), score),
+                Evidence(self._words(target), self.cuts.get(number, 1.0), score, self._by_kind),
                 self.roles.get(number, Role.MEANT),
             )
             for number, target in self.objects.items()
@@ -97,6 +97,11 @@ class Job:
 
     def _words(self, target: Target) -> float:
         return 1.0 if self.query_id is None else words_fit(self.grounding, target)
+
+    @property
+    def _by_kind(self) -> bool:
+        """A hand, too, knows what it points at."""
+        return self.query_id is None or self.grounding.seen is not None
 
     @property
     def again(self) -> bool:

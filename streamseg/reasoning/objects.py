@@ -97,6 +97,16 @@ class ObjectView(View):
         """See `View.colour_needed`."""
         return np.where(self.seen > 0.0, _COLOUR_SHARE, 0.5)
 
+    @cached_property
+    def specks(self) -> Scores:
+        """See `View.specks`: what is seen by its kind is no chance."""
+        return np.where(self.seen > 0.0, 0.0, super().specks)
+
+    @cached_property
+    def closed(self) -> Scores:
+        """See `View.closed`."""
+        return np.where(self.seen > 0.0, 1.0, super().closed)
+
     def colour_shares(self, word: str) -> Scores:
         """See `View.colour_shares`: the part of a thing that bears a colour best speaks for it."""
         weights = word_weights(word).astype(np.float64)

@@ -91,9 +91,11 @@ def _filtered(view: View, phrase: Phrase, reasons: list[str]) -> Scores:
 
 def _prior(view: View, phrase: Phrase) -> Scores:
     """Objects stand out; what has the colour asked for needs to less than a guess does."""
-    coloured = any(item.kind == "colour" and not item.negated for item in phrase.attributes)
-    if coloured:
-        return 0.1 + 0.9 * rise(view.objectness, 0.12, 0.03)
+    asked = (item for item in phrase.attributes if item.kind == "colour" and not item.negated)
+    colours = [word for item in asked for word in item.values]
+    if colours and len(view):
+        least = view.least_objectness(colours)
+        return (0.1 + 0.9 * rise(view.objectness - least, 0.0, 0.03)) * view.closed
     return rise(view.objectness, 0.28, 0.05)
 
 

@@ -21,3 +21,9 @@ def test_a_witness_that_says_nothing_leaves_little() -> None:
 def test_less_of_any_witness_is_never_more(name: str) -> None:
     falling = [probability(Evidence(**{name: value / 10})) for value in range(10, -1, -1)]
     assert falling == sorted(falling, reverse=True)
+
+
+@pytest.mark.parametrize("words", [0.3, 0.75, 1.0])
+def test_who_sees_things_by_kind_is_believed_more_at_the_same_words(words: float) -> None:
+    by_looks, by_kind = (probability(Evidence(words, 0.9, 0.9, each)) for each in (False, True))
+    assert by_looks < by_kind < 1.0

@@ -17,7 +17,15 @@ from streamseg.buffer import FrameBuffer
 from streamseg.config import BufferConfig, CatchupConfig, FlowConfig
 from streamseg.propagation.catchup import CatchUp, Job, Segment
 from streamseg.propagation.flow.propagator import FlowPropagator
-from streamseg.types import Frame, Grounding, Mask, Segmented, Target, TriggerReason
+from streamseg.types import (
+    Frame,
+    Grounding,
+    Mask,
+    Segmented,
+    Sighting,
+    Target,
+    TriggerReason,
+)
 
 SIZE = (160, 120)
 SPEED = 2
@@ -156,6 +164,24 @@ def test_an_answer_about_the_present_needs_no_replay() -> None:
     job = bench.collect()
     assert job.steps == 0
     assert job.position is bench.frames[3]
+
+
+@pytest.mark.parametrize(
+    ("query_id", "seen", "by_kind"),
+    [
+        (1, None, False),
+        (1, (), True),
+        (None, None, True),
+    ],
+)
+def test_objects_remember_whether_who_answered_sees_by_kind(
+    query_id: int | None, seen: tuple[Sighting, ...] | None, by_kind: bool
+) -> None:
+    bench = Bench(1)
+    grounding = Grounding((TARGET,), seen=seen)
+    bench.catchup.start(Job(grounding, bench.frames[0], query_id=query_id, reason=None))
+    (found,) = bench.collect().candidates(0.0)
+    assert found.evidence.by_kind is by_kind
 
 
 def test_nothing_found_needs_no_lane() -> None:

@@ -41,6 +41,7 @@ class Candidate:
         stands_out: In [0, 1]: by rare colours, by contrast or by motion.
         objectness: In [0, 1]: it stands out, its outline is sharp, one colour explains it.
         velocity: (vx, vy) in working pixels per second against the camera.
+        alone: Share of what lies around it that does not move as it does, in [0, 1].
         sides: Sides of the picture it touches, of "left top right bottom".
         region: What it was measured on.
     """
@@ -53,6 +54,7 @@ class Candidate:
     velocity: tuple[float, float]
     sides: frozenset[str]
     region: Region
+    alone: float = 1.0
 
     @property
     def mask(self) -> Mask:
@@ -177,7 +179,7 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
     contrast = float(foreign.mean()) if foreign.size else 0.0
     edges = picture.edges[parts.window][parts.outline]
     closed = float(edges.mean()) if edges.size else 0.0
-    motion, against = _motion(picture, parts)
+    motion, against, alone = _motion(picture, parts)
     salient = picture.saliency[parts.window]
     values = salient[parts.core]
     # The better half: a pattern's second tone may well be the ground's.
@@ -199,6 +201,7 @@ def _measure(picture: Picture, region: Region, least_stands_out: float = 0.0) ->
         objectness=objectness * purity**2 * min(parts.body / _LEAST_BODY, 1.0),
         velocity=motion,
         sides=sides_of(region, width, height),
+        alone=alone,
     )
 
 
@@ -211,14 +214,19 @@ def _goes_on(names: FloatArray, near: NDArray[np.uint8]) -> float:
     return min(same / (float(names @ names) + 1e-6), 1.0)
 
 
-def _motion(picture: Picture, parts: _Surround) -> tuple[tuple[float, float], float]:
-    """Velocity in pixels per second, and how far it is not its surround's, in [0, 1]."""
+def _motion(picture: Picture, parts: _Surround) -> tuple[tuple[float, float], float, float]:
+    """Velocity in pixels per second, how far it is not its surround's, and of how much of what lies
+    a little away from it, both in [0, 1]."""
     velocity = picture.velocity[parts.window]
     own = velocity[parts.core].mean(axis=0)
     behind = velocity[parts.wide].mean(axis=0) if parts.wide.any() else own
     against = float(np.hypot(*(own - behind))) / picture.shape[1]
     known = np.isfinite(picture.speed_noise)
-    return (float(own[0]), float(own[1])), min(against / _MOTION_CONTRAST, 1.0) if known else 0.0
+    away = velocity[parts.wide & ~parts.near]  # a flow spills over the edge of what moves
+    apart = np.hypot(*(away - own).T) > 0.5 * np.hypot(*own)
+    alone = float(apart.mean()) if known and len(away) else 1.0
+    against = min(against / _MOTION_CONTRAST, 1.0) if known else 0.0
+    return (float(own[0]), float(own[1])), against, alone
 
 
 def _own_family(names: FloatArray, found_by: tuple[str, ...]) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ _KIN: dict[str, dict[str, float]] = {
     "brown": {"brown": 1.0, "orange": 0.4, "beige": 0.4, "red": 0.15, "black": 0.1},
     "beige": {"beige": 1.0, "brown": 0.4, "white": 0.3, "orange": 0.25, "yellow": 0.15},
     "gold": {"yellow": 1.0, "orange": 0.8, "brown": 0.5, "beige": 0.4},
+    "silver": {"gray": 1.0, "white": 0.8, "black": 0.3},
     "white": {"white": 1.0, "gray": 0.25, "beige": 0.2},
     "gray": {"gray": 1.0, "white": 0.35, "black": 0.35},
     "black": {"black": 1.0, "gray": 0.3},

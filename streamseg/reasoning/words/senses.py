@@ -40,11 +40,13 @@ def decides(phrase: Phrase, who: Understanding) -> bool:
     """Whether what is understood of a phrase says which thing is meant, be it wrongly.
 
     A noun that tells does, and so does anything said of the thing; but not its standing to
-    something that is not known itself.
+    something that is not known itself, nor among things that are not known.
     """
-    told_of = phrase.attributes or phrase.superlatives or phrase.excluded or phrase.event
-    if told_of or who.tells(phrase):
+    if phrase.attributes or phrase.excluded or phrase.event or who.tells(phrase):
         return True
+    if phrase.superlatives:  # "the biggest pillow": the biggest of what?
+        sense = who.sense(phrase)
+        return sense is None or sense.use is not WordUse.UNKNOWN
     # Of what a part is does not say which part is meant.
     told = (each for each in phrase.relations if not each.guessed and each.kind != "part")
     if any(decides(other, who) for relation in told for other in relation.others):
