@@ -33,7 +33,9 @@ def report(summary: Mapping[str, Any], masked: int, output: Path | None) -> str:
 
 def _frames(summary: Mapping[str, Any], masked: int) -> str:
     frames = summary["frames"]
-    line = f"{frames} frame{'' if frames == 1 else 's'} at {summary['fps']:.1f} fps"
+    line = f"{frames} frame{'' if frames == 1 else 's'}"
+    if summary["fps"]:  # of one frame there is no rate
+        line += f" at {summary['fps']:.1f} fps"
     line += f", masks on {masked}"
     dropped = {cause: count for cause, count in summary.get("dropped", {}).items() if count}
     if dropped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from streamseg.errors import UsageError
 from streamseg.types import Event
 
 OnEvent = Callable[[Event], None]
@@ -13,7 +14,15 @@ _LOG = logging.getLogger(__name__)
 
 
 def careful(on_event: OnEvent | None) -> OnEvent:
-    """The listener, its exceptions logged; None for whoever does not listen."""
+    """The listener, its exceptions logged; None for whoever does not listen.
+
+    Raises:
+        UsageError: It cannot be called.
+    """
+    if on_event is not None and not callable(on_event):
+        raise UsageError(
+            f"on_event: expected a function of one Event or None, got {type(on_event).__name__}"
+        )
 
     def tell(event: Event) -> None:
         if on_event is None:

@@ -11,10 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from streamseg.config import SinksConfig
-from streamseg.errors import OutputError
+from streamseg.errors import OutputError, UsageError
 from streamseg.sinks import Refused, Role, Saved, Sink
 from streamseg.sinks.output.files import reason_of
 from streamseg.types import Event, FrameResult, SourceInfo
@@ -25,6 +25,7 @@ _STOP_CHECK_S = 0.25
 """How often a wait for a sink looks whether the run was stopped."""
 STOPPED_CLOSE_S = 1.5
 """In place of a longer `close_s` once the run was stopped: a sink that hangs is left behind."""
+_CALLS = ("open", "write", "close")
 _MOST_REFUSED_IN_A_ROW = 100
 """Results; a sink that takes none of so many takes none at all."""
 
@@ -46,11 +47,17 @@ class SinkRunner:
         on_event: OnEvent = lambda event: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Raises:
+            UsageError: What is to take results is no sink.
+        """
         self._close_s = config.close_s
         self._live = live
         self._stopped = stopped
         self._on_event = on_event
-        self._lanes = [_Lane(sink, config.queue_frames, live, on_event, stopped) for sink in sinks]
+        self._lanes = [
+            _Lane(sink, config.queue_frames, live, on_event, stopped) for sink in _checked(sinks)
+        ]
 
     def open(self, info: SourceInfo, query: str, reads: Sequence[str] = ()) -> None:
         """Let all sinks check, then open them, in order: none changes anything before all have
@@ -157,6 +164,17 @@ class SinkRunner:
         if failed:
             told = "; ".join(f"{lane.name} failed ({lane.failure})" for lane in failed)
             raise OutputError(f"not everything could be written: {told}")
+
+
+def _checked(sinks: object) -> list[Sink]:
+    whole = isinstance(sinks, list | tuple)
+    for sink in cast(Sequence[object], sinks) if whole else [sinks]:
+        if not (whole and all(hasattr(sink, part) for part in ("name", *_CALLS))):
+            raise UsageError(
+                "sinks: expected a list of sinks, each with name, open, write and close, such as "
+                f"sinks.build makes; got {type(sink).__name__}"
+            )
+    return list(cast(Sequence[Sink], sinks))
 
 
 class _Patience:

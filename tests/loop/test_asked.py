@@ -78,6 +78,11 @@ def test_both_doors_refuse_what_is_no_count(segmenter: StreamSegmenter) -> None:
             ask([GREY], "the cup", max_frames="3")
 
 
+def test_a_listener_that_cannot_be_called_is_refused(segmenter: StreamSegmenter) -> None:
+    with pytest.raises(UsageError, match="on_event: expected a function .* got int"):
+        segmenter.run([GREY], on_event=cast(Any, 5))
+
+
 def test_a_forked_child_is_told_that_the_run_is_its_parents(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from results import INFO, make_result
 
 from streamseg.config import SinksConfig
-from streamseg.errors import OutputError
+from streamseg.errors import OutputError, UsageError
 from streamseg.sinks import Refused, Role, Saved
 from streamseg.sinks.runner import SinkRunner
 from streamseg.types import Event, FrameResult, SourceInfo
@@ -101,6 +101,12 @@ def test_the_closing_summary_tells_what_each_sink_wrote() -> None:
         "frames": 3,
         "sinks": {"recorder": {"written": 3, "dropped": 0, "error": None}},
     }
+
+
+@pytest.mark.parametrize("sinks", ["masks", ["masks"], [None], Recorder(), [object()]])
+def test_what_takes_no_results_is_refused_by_name(sinks: Any) -> None:
+    with pytest.raises(UsageError, match="sinks: expected a list of sinks"):
+        SinkRunner(sinks, SinksConfig(), live=False)
 
 
 def test_live_a_stuck_sink_loses_its_oldest_and_delays_nobody() -> None:

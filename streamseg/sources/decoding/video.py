@@ -328,6 +328,12 @@ class VideoConnection:
     def _shown(self, frames: Sequence[VideoFrame]) -> Iterator[Picture | None]:
         for frame in frames:
             self._frames += 1
+            if self._frames == 2 and self._stampless and not (self.live or self.fps):
+                self._request.tell(
+                    "rate",
+                    f"{self._request.name} states no frame rate: source.fallback_fps is taken; "
+                    "where you know it, set source.fps",
+                )
             frame.pts = None if self._stampless else self._stamps.best(frame.pts, frame.dts)
             yield self._picture(frame)
 

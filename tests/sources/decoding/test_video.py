@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import av
+import cv2
 import pytest
-from source_tools import counted, number_of, read_all, write_video
+from source_tools import Events, counted, number_of, read_all, write_video
 
 from streamseg.clock import RealClock
 from streamseg.config import SourceConfig
@@ -158,3 +159,14 @@ def test_a_clock_of_33_bits_that_runs_over_goes_on(tmp_path: Path) -> None:
     source.close()
     assert [frame.epoch for frame in frames] == [0] * 24
     assert frames[-1].pts_s - frames[0].pts_s == pytest.approx(23 / 30, abs=1e-3)
+
+
+def test_a_rate_that_nobody_states_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.mjpeg"
+    path.write_bytes(b"".join(cv2.imencode(".jpg", counted(i))[1].tobytes() for i in range(3)))
+    for fps, told in ((None, 1), (10.0, 0)):
+        events = Events()
+        source = open_source(str(path), SourceConfig(hwaccel="none", fps=fps), RealClock(), events)
+        assert len(read_all(source)) == 3
+        source.close()
+        assert events.kinds.count("rate") == told
