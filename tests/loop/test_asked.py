@@ -79,7 +79,7 @@ def test_both_doors_refuse_what_is_no_count(segmenter: StreamSegmenter) -> None:
 
 
 def test_a_listener_that_cannot_be_called_is_refused(segmenter: StreamSegmenter) -> None:
-    with pytest.raises(UsageError, match="on_event: expected a function .* got int"):
+    with pytest.raises(UsageError, match=r"on_event: expected a function .* got int"):
         segmenter.run([GREY], on_event=cast(Any, 5))
 
 
