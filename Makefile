@@ -27,7 +27,7 @@ help:
 	@echo "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets torch without CUDA."
 
 demo: $(STAMPS)/core
-	$(BIN)/streamseg run --source "$(DEMO_SOURCE)" --query "$(DEMO_QUERY)" --output $(DEMO_OUT) --overwrite
+	$(BIN)/streamseg run --source "$(DEMO_SOURCE)" --query "$(DEMO_QUERY)" --config classical --output $(DEMO_OUT) --overwrite
 	@echo
 	@echo "Look at $(DEMO_OUT)/overlay.mp4, then $(DEMO_OUT)/summary.json and masks.jsonl."
 

@@ -15,7 +15,7 @@ from streamseg.errors import UsageError
 from streamseg.loop.asked import checked_count, checked_fps, checked_target
 from streamseg.loop.endings import Ending
 from streamseg.loop.inbox import Inbox, check_query
-from streamseg.loop.listener import OnEvent, careful
+from streamseg.loop.listener import OnEvent, careful, tell_choice
 from streamseg.loop.results import Results
 from streamseg.loop.session import PushedPictures, Session
 from streamseg.loop.summary import nothing_done
@@ -61,12 +61,13 @@ class StreamSegmenter:
     @classmethod
     def from_config(
         cls,
-        name_or_path: str | Path | Config = "classical",
+        name_or_path: str | Path | Config = configs.AUTO,
         overrides: Sequence[str] = (),
         reasoners: Mapping[Speed, str] | None = None,
     ) -> Self:
         """Make one from a shipped config's name, a YAML file or a Config, with `a.b=value`
-        overrides; `reasoners` as in the constructor.
+        overrides; `reasoners` as in the constructor. Unless one is named it is the best that is
+        here without a download, and each run tells an event `config` of which that is.
 
         Raises:
             ConfigError: No such config, an unknown key, a bad value.
@@ -262,6 +263,7 @@ class StreamSegmenter:
         self._run = run
         ending.then(self._finish, run)
         run.open(query or "", reads)
+        tell_choice(self.config, tell)
         return run
 
     def _finish(self, run: Run) -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 
 from hypothesis import settings
+
+# Weights that this machine has decide nothing: the default config is the same on every machine.
+_EMPTY = tempfile.TemporaryDirectory(prefix="streamseg-tests-")
+os.environ["STREAMSEG_CACHE"] = os.path.join(_EMPTY.name, "streamseg")
+os.environ["HF_HUB_CACHE"] = os.path.join(_EMPTY.name, "hub")
 
 PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if PROCESSES > 1:  # before torch is imported; processes that tests start inherit it

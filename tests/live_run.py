@@ -41,7 +41,19 @@ class LiveRun:
         self._told = folder / "told.txt"
         with self._told.open("ab") as told:
             self.process = subprocess.Popen(
-                [*PROGRAM, "run", "-s", source, "-q", query, "-o", os.fspath(self.output), *words],
+                [
+                    *PROGRAM,
+                    "run",
+                    "-c",
+                    "classical",
+                    "-s",
+                    source,
+                    "-q",
+                    query,
+                    "-o",
+                    os.fspath(self.output),
+                    *words,
+                ],
                 stdout=subprocess.DEVNULL,
                 stderr=told,
             )

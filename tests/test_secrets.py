@@ -127,7 +127,19 @@ def run(
         output = tmp_path / "out"
         settings = ["source.connect_timeout_s=3", "source.stall_s=1", "sinks.images=true"]
         options = [word for setting in settings for word in ("--set", setting)]
-        line = ["run", "-s", source, "-q", "the disc", "-o", str(output), *options, *words]
+        line = [
+            "run",
+            "-c",
+            "classical",
+            "-s",
+            source,
+            "-q",
+            "the disc",
+            "-o",
+            str(output),
+            *options,
+            *words,
+        ]
         with pytest.raises(SystemExit) as done:
             cli.main([*line, "--debug"] if debug else line)
         out, err = capfd.readouterr()
@@ -215,9 +227,29 @@ def test_an_exception_holds_no_secret(source: str) -> None:
         [f"rtsp://admin:{PLAIN}@host/1"],
         ["run", f"--source=rtsp://admin:{SECRET}@{CLOSED}/1", "-q", ""],
         ["run", f"-srtsp://admin:{SECRET}@{CLOSED}/1", "-q", "x", "--max-frames", "0"],
-        ["run", "-s", "0", "-q", "x", "--config", f"https://admin:{PLAIN}@host/c.yaml?k={PLAIN}"],
-        ["run", "-s", "0", "-q", "x", "--set", f"https://admin:{PLAIN}@host/"],
-        ["run", "-s", "0", "-q", "x", "--set", f"source=https://admin:{PLAIN}@host/?k={PLAIN}"],
+        [
+            "run",
+            "-c",
+            "classical",
+            "-s",
+            "0",
+            "-q",
+            "x",
+            "--config",
+            f"https://admin:{PLAIN}@host/c.yaml?k={PLAIN}",
+        ],
+        ["run", "-c", "classical", "-s", "0", "-q", "x", "--set", f"https://admin:{PLAIN}@host/"],
+        [
+            "run",
+            "-c",
+            "classical",
+            "-s",
+            "0",
+            "-q",
+            "x",
+            "--set",
+            f"source=https://admin:{PLAIN}@host/?k={PLAIN}",
+        ],
         ["models", "fetch", f"https://admin:{PLAIN}@host/x.pth?k={PLAIN}"],
         ["models", "verify", f"https://admin:{PLAIN}@host/x.pth"],
         ["doctor", "--config", f"https://admin:{PLAIN}@host/c.yaml"],
@@ -252,7 +284,7 @@ def test_the_environments_secrets_do_not_show(
         ["models", "fetch", "xmem", "--debug"],
         ["models", "verify", "xmem", "--debug"],
         ["doctor", "--json", "--config", "sam2.1-tiny"],
-        ["run", "-s", "http://127.0.0.1:9/x.mp4", "-q", "x", "--debug"],
+        ["run", "-c", "classical", "-s", "http://127.0.0.1:9/x.mp4", "-q", "x", "--debug"],
     ):
         with pytest.raises(SystemExit):
             cli.main(words)

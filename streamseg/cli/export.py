@@ -33,7 +33,7 @@ def export_parts(
             help="Where files and manifest go.",
         ),
     ],
-    config: ConfigName = "classical",
+    config: ConfigName = "auto",
     parts: Annotated[
         list[str] | None,
         typer.Option("--parts", metavar="NAME", help="Only these, by name or beginning."),
@@ -122,6 +122,8 @@ def _export(config: Config, options: Any, output: Path, console: Console, quiet:
 
     from streamseg.export import command
 
+    if config.chosen and not quiet:
+        console.print(f"streamseg: {config.chosen}", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     silent = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as bars:

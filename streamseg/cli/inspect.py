@@ -13,10 +13,11 @@ def list_configs(debug: Debug = False) -> None:
     """List the configs that --config knows by name."""
     from streamseg import config as configs
 
-    loaded = [configs.load(name) for name in configs.available()]
-    width = max(len(settings.name) for settings in loaded)
-    for settings in loaded:
-        typer.echo(f"{settings.name.ljust(width)}  {settings.description.strip()}")
+    names = configs.available()
+    width = max(len(name) for name in names)
+    for name in names:
+        here = f"; here it takes {configs.load(name).name}" if name == configs.AUTO else ""
+        typer.echo(f"{name.ljust(width)}  {configs.described(name)}{here}")
 
 
 def doctor(

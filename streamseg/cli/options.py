@@ -37,7 +37,13 @@ Query = Annotated[
     str, typer.Option("--query", "-q", metavar="TEXT", help="What to find, in words.")
 ]
 ConfigName = Annotated[
-    str, typer.Option("--config", "-c", metavar="NAME|FILE", help="See `streamseg configs`.")
+    str,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="See `streamseg configs`; auto: the best that is here without a download.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -37,7 +37,7 @@ PROGRESS_EVENTS = ("grounded", "track_", "decoder")
 def run(
     source: Source,
     query: Query,
-    config: ConfigName = "classical",
+    config: ConfigName = "auto",
     overrides: Overrides = None,
     output: Output = None,
     overwrite: Overwrite = False,

@@ -54,7 +54,7 @@ TargetFrame = Annotated[
 def segment(
     video: Video,
     query: Query,
-    config: ConfigName = "classical",
+    config: ConfigName = "auto",
     overrides: Overrides = None,
     output: Output = None,
     overwrite: Overwrite = False,

@@ -9,7 +9,7 @@ from streamseg.config.engines import (
     NetworkSection,
     WholeNetworkSection,
 )
-from streamseg.config.files import available
+from streamseg.config.files import available, described
 from streamseg.config.models import (
     ConceptConfig,
     ExportedConfig,
@@ -21,6 +21,7 @@ from streamseg.config.models import (
 from streamseg.config.offline import OfflineConfig
 from streamseg.config.reasoning import ObjectsConfig, ReasoningConfig, SpeedConfig
 from streamseg.config.schema import (
+    AUTO,
     BufferConfig,
     CatchupConfig,
     Config,
@@ -46,6 +47,7 @@ from streamseg.config.schema import (
 )
 
 __all__ = [
+    "AUTO",
     "BufferConfig",
     "CatchupConfig",
     "ConceptConfig",
@@ -82,6 +84,7 @@ __all__ = [
     "WritingSection",
     "XMemConfig",
     "available",
+    "described",
     "load",
     "parse",
     "trouble_with_device",

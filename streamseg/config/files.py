@@ -45,6 +45,15 @@ def read_yaml(name_or_path: str) -> dict[str, Any]:
     return parse_yaml(text, name_or_path)
 
 
+def described(name_or_path: str) -> str:
+    """What a config says of itself.
+
+    Raises:
+        ConfigError: As `read_yaml`.
+    """
+    return str(read_yaml(name_or_path).get("description", "")).strip()
+
+
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
     """The mapping that a YAML text holds.
 

@@ -32,6 +32,9 @@ from streamseg.config.reasoning import ReasoningConfig
 from streamseg.errors import ConfigError
 from streamseg.masking import mask
 
+AUTO = "auto"
+"""The default config's name."""
+
 
 class SourceConfig(Section):
     """Where pictures come from and how patient to be with them."""
@@ -359,6 +362,9 @@ class Config(Section):
 
     name: Words = "classical"
     description: Words = ""
+    chosen: Words = Field(
+        "", description="What auto says of its choice; empty where the config was named."
+    )
     source: SourceConfig = SourceConfig()
     buffer: BufferConfig = BufferConfig()
     difficulty: DifficultyConfig = DifficultyConfig()
@@ -376,10 +382,22 @@ class Config(Section):
 def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a shipped config by name, or any YAML file by path, and apply `a.b=value` overrides.
 
+    "auto" stands for the best that is here without a download: the result bears that one's name,
+    and says in `chosen` what would give more.
+
     Raises:
         ConfigError: No such config, a file that is not YAML, an unknown key, a bad value.
+        OutputError: The environment names a cache of weights that can be no folder.
     """
-    values = read_yaml(str(name_or_path))
+    name, chosen = str(name_or_path), ""
+    if name == AUTO:
+        from streamseg.weights import auto
+
+        choice = auto.choose()
+        name, chosen = choice.config, str(choice)
+    values = read_yaml(name)
+    if chosen:
+        values["chosen"] = chosen
     spell_out(values, Config)
     for override in overrides:
         apply_override(values, override, Config)

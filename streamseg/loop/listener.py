@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from streamseg.config import Config
 from streamseg.errors import UsageError
 from streamseg.types import Event
 
@@ -33,3 +34,9 @@ def careful(on_event: OnEvent | None) -> OnEvent:
             _LOG.exception("the listener for events raised at %r", event.kind)
 
     return tell
+
+
+def tell_choice(config: Config, tell: OnEvent) -> None:
+    """Say which config auto took, where it was asked."""
+    if config.chosen:
+        tell(Event("config", config.chosen))

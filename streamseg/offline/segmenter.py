@@ -14,7 +14,7 @@ from streamseg.errors import UsageError
 from streamseg.loop.asked import checked_count
 from streamseg.loop.endings import Ending
 from streamseg.loop.inbox import check_query
-from streamseg.loop.listener import OnEvent, careful
+from streamseg.loop.listener import OnEvent, careful, tell_choice
 from streamseg.loop.results import Results
 from streamseg.loop.summary import nothing_done
 from streamseg.masking import legible
@@ -46,10 +46,10 @@ class VideoSegmenter:
 
     @classmethod
     def from_config(
-        cls, name_or_path: str | Path | Config = "classical", overrides: Sequence[str] = ()
+        cls, name_or_path: str | Path | Config = configs.AUTO, overrides: Sequence[str] = ()
     ) -> Self:
         """Make one from a shipped config's name, a YAML file or a Config, with `a.b=value`
-        overrides.
+        overrides; unless one is named it is the best that is here without a download.
 
         Raises:
             ConfigError: No such config, an unknown key, a bad value.
@@ -114,6 +114,7 @@ class VideoSegmenter:
             run.write_to(sinks, reads)
             run.keep_in(unfinished, reads, resume=resume, overwrite=overwrite)
             run.on_progress = on_progress
+            tell_choice(self.config, tell)
             return run
 
         return Results(begin, ending)

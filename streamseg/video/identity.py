@@ -9,7 +9,7 @@ from typing import Any
 
 from streamseg.config import Config
 
-_WITHOUT_EFFECT = {"name", "description", "sinks"}
+_WITHOUT_EFFECT = {"name", "description", "chosen", "sinks"}
 """Parts of a config that change no mask."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from streamseg.weights.loading import (
     RECORD,
     ModelInfo,
-    cache_dir,
     fetch,
     list_models,
     load_sam2,
@@ -16,6 +15,7 @@ from streamseg.weights.loading import (
     members,
     verify,
 )
+from streamseg.weights.places import cache_dir
 
 __all__ = [
     "RECORD",

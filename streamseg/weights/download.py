@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from typing import IO
 
 from streamseg.errors import CheckpointError, MissingDependencyError, OutputError
 from streamseg.masking import mask
+from streamseg.weights.places import hub_endpoint
 
 Progress = Callable[[str, int, int | None], None]
 """Told the file's name, the bytes so far, and the bytes in all (None when not announced)."""
@@ -36,11 +36,6 @@ class RemoteFile:
     sha256: str | None = None
     nbytes: int | None = None
     etag: str = ""
-
-
-def hub_endpoint() -> str:
-    """`$HF_ENDPOINT`, else the public hub."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def hub_file(repo: str, file: str) -> RemoteFile:

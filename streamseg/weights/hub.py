@@ -6,21 +6,12 @@ already is used as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streamseg.errors import CheckpointError, MissingDependencyError, UsageError
 from streamseg.masking import mask
-
-_ID = re.compile(
-    r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]{0,95}(?<![.-])/[A-Za-z0-9][\w.-]{0,95}(?<![.-])", re.ASCII
-)
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name is an owner's and a repository's."""
-    return _ID.fullmatch(name) is not None
+from streamseg.weights.places import is_hub_id
 
 
 def snapshot(

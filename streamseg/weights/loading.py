@@ -1,9 +1,8 @@
 """A name → a checked file → a network: built in, shipped, cached or fetched. Prints nothing.
 
-A model lives in a folder of its name under the cache (`$STREAMSEG_CACHE`, else
-`$XDG_CACHE_HOME/streamseg`, else `~/.cache/streamseg`). Files put there by hand are as good as
-fetched ones; the Hugging Face cache is looked at as well. A path stands for itself: a folder of
-transformers' SAM2, a file of Meta's (`sam2.1_hiera_tiny.pt`), or one of XMem's (`XMem.pth`).
+`places` says where a model lives; files put there by hand are as good as fetched ones. A path
+stands for itself: a folder of transformers' SAM2, a file of Meta's (`sam2.1_hiera_tiny.pt`), or one
+of XMem's (`XMem.pth`).
 
 No public checkpoint has been loaded by the tests: they write files of the same layouts, full-size,
 with random weights.
@@ -14,7 +13,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,14 +24,13 @@ from streamseg.borders.paths import trouble_with_path
 from streamseg.errors import (
     CheckpointError,
     MissingDependencyError,
-    OutputError,
     UsageError,
 )
 from streamseg.masking import legible, mask
-from streamseg.weights import download
+from streamseg.weights import places
 from streamseg.weights.checkpoints import SUFFIXES, read_state
-from streamseg.weights.download import Progress
-from streamseg.weights.registry import BUILT_IN, BUNDLES, MODELS, SAM2_FILES, SHIPPED, Kind, Model
+from streamseg.weights.places import cache_dir, is_hub_id
+from streamseg.weights.registry import BUILT_IN, BUNDLES, MODELS, SAM2_FILES, Kind, Model
 
 if TYPE_CHECKING:
     import torch
@@ -43,13 +40,11 @@ if TYPE_CHECKING:
     from streamseg.nets.sam2_image import Sam2Image
     from streamseg.nets.sam2_video import Sam2Video
     from streamseg.nets.xmem import XMem
+    from streamseg.weights.download import Progress
 
 RECORD = "checksums.json"
 """Beside fetched files: what was fetched from where, so that it can be verified offline."""
 
-_HUB_ID = re.compile(
-    r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]{,95}(?<![.-])/[A-Za-z0-9][\w.-]{,95}(?<![.-])", re.ASCII
-)
 _XMEM_PARTS = ("key_encoder.", "value_encoder.", "key_proj.", "decoder.")
 
 
@@ -72,22 +67,6 @@ class ModelInfo:
     present: bool
     nbytes: int
     licence: str
-
-
-def cache_dir() -> Path:
-    """The folder that holds a folder per model; not created by asking.
-
-    Raises:
-        OutputError: The environment names what can be no folder.
-    """
-    for variable in ("STREAMSEG_CACHE", "XDG_CACHE_HOME"):
-        value = os.environ.get(variable)
-        if value and (trouble := trouble_with_path(value)):
-            raise OutputError(f"{variable}: {trouble}")
-    if chosen := os.environ.get("STREAMSEG_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "streamseg"
 
 
 def list_models() -> list[ModelInfo]:
@@ -121,9 +100,11 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     model = _model(name)
     if model.home == BUILT_IN:
         return cache_dir()
-    if found := _folder(model):
+    if found := places.folder_of(model):
         return found
-    folder = _own_folder(model)
+    from streamseg.weights import download
+
+    folder = places.own_folder(model)
     try:
         for file in model.files:
             if not (folder / file).is_file():
@@ -150,7 +131,7 @@ def verify(name: str) -> dict[str, str]:
     model = _model(name)
     if model.home == BUILT_IN:
         return {}
-    folder = _folder(model)
+    folder = places.folder_of(model)
     if folder is None:
         raise CheckpointError(_how_to_place(model))
     remedy = f"delete it and run streamseg models fetch {model.name}"
@@ -276,7 +257,7 @@ def _model(name: str) -> Model:
     for model in MODELS.values():
         if model.home == name:
             return model
-    if _HUB_ID.fullmatch(name):
+    if is_hub_id(name):
         return Model(name.replace("/", "--"), "sam2", name, SAM2_FILES, 0, "see its page")
     close = difflib.get_close_matches(name[:100], MODELS, n=1, cutoff=0.5)
     nearest = f" (did you mean {close[0]!r}?)" if close else ""
@@ -325,61 +306,28 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _own_folder(model: Model) -> Path:
-    if model.home == SHIPPED:
-        return Path(__file__).parents[1] / "shipped" / model.name
-    return cache_dir() / model.name
-
-
-def _folder(model: Model) -> Path | None:
-    """Where all the model's files are: our own cache, else the Hugging Face one."""
-    own = _own_folder(model)
-    if all((own / file).is_file() for file in model.files):
-        return own
-    if not _is_on_hub(model):
-        return None
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return None
-    try:
-        found = [try_to_load_from_cache(model.home, file) for file in model.files]
-    except ValueError:  # an id that the hub would not take
-        return None
-    folders = {Path(path).parent for path in found if isinstance(path, str)}
-    return folders.pop() if len(folders) == 1 and None not in found else None
-
-
-def _is_on_hub(model: Model) -> bool:
-    return _HUB_ID.fullmatch(model.home) is not None
-
-
 def _info(model: Model) -> ModelInfo:
     if model.home == BUILT_IN:
         return ModelInfo(model.name, model.kind, BUILT_IN, True, 0, model.licence)
-    folder = _folder(model)
+    folder = places.folder_of(model)
     if folder is None:
         nbytes = model.about_mb * 1_000_000
-        return ModelInfo(model.name, model.kind, _page(model), False, nbytes, model.licence)
+        return ModelInfo(model.name, model.kind, places.page(model), False, nbytes, model.licence)
     nbytes = sum((folder / file).stat().st_size for file in model.files)
     return ModelInfo(model.name, model.kind, str(folder), True, nbytes, model.licence)
-
-
-def _page(model: Model) -> str:
-    if _is_on_hub(model):
-        return mask(f"{download.hub_endpoint()}/{model.home}")
-    return f"{model.home}/{model.files[0]}"
 
 
 def _how_to_place(model: Model) -> str:
     return (
         f"{model.name} is not here: get {' and '.join(model.files)} "
-        f"from {_page(model)} and put into {_own_folder(model)}/"
+        f"from {places.page(model)} and put into {places.own_folder(model)}/"
     )
 
 
 def _fetch_file(model: Model, file: str, folder: Path, progress: Progress | None) -> None:
-    if _is_on_hub(model):
+    from streamseg.weights import download
+
+    if is_hub_id(model.home):
         source = download.hub_file(model.home, file)
     else:
         source = download.plain_file(f"{model.home}/{file}")

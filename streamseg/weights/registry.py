@@ -75,3 +75,30 @@ MODELS = {
 
 BUNDLES = {"everyday": ("d-fine-nano", "u2netp")}
 """Names of configs whose models are fetched together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What is known of a repository of the hub before it is asked.
+
+    Attributes:
+        gated: Its licence has to be accepted on its page, by a user who is logged in.
+    """
+
+    about_mb: int
+    licence: str
+    gated: bool = False
+
+
+REPOSITORIES = {
+    "IDEA-Research/grounding-dino-tiny": Repository(690, "Apache-2.0"),
+    "IDEA-Research/grounding-dino-base": Repository(934, "Apache-2.0"),
+    "google/owlv2-base-patch16-ensemble": Repository(620, "Apache-2.0"),
+    "facebook/sam3": Repository(3440, "SAM License (Meta)", gated=True),
+    "Qwen/Qwen2.5-VL-3B-Instruct": Repository(7510, "Qwen Research License, non-commercial"),
+    "Qwen/Qwen2.5-VL-7B-Instruct": Repository(16600, "Apache-2.0"),
+    "Qwen/Qwen3-VL-2B-Instruct": Repository(4260, "Apache-2.0"),
+    "Qwen/Qwen3-VL-4B-Instruct": Repository(8880, "Apache-2.0"),
+    "Ricky06662/VisionReasoner-7B": Repository(16600, "Apache-2.0"),
+}
+"""Those that configs and documents name; of any other the hub is asked."""

@@ -41,7 +41,15 @@ def test_a_run_writes_the_contracts_files_and_says_how_it_went(
     streamseg: Call, tmp_path: Path
 ) -> None:
     code, out, err = streamseg(
-        "run", "--source", SCENE, "--query", QUERY, "--output", str(tmp_path / "a" / "b")
+        "run",
+        "-c",
+        "classical",
+        "--source",
+        SCENE,
+        "--query",
+        QUERY,
+        "--output",
+        str(tmp_path / "a" / "b"),
     )
     folder = tmp_path / "a" / "b"
     assert (code, err) == (0, "")
@@ -65,14 +73,29 @@ def test_a_run_writes_the_contracts_files_and_says_how_it_went(
 
 
 def test_without_output_it_says_that_nothing_was_kept(streamseg: Call) -> None:
-    code, out, _ = streamseg("run", "-s", SCENE, "-q", QUERY, "--max-frames", "3")
+    code, out, _ = streamseg(
+        "run", "-c", "classical", "-s", SCENE, "-q", QUERY, "--max-frames", "3"
+    )
     assert code == 0
     assert out.startswith("3 frames at ")
     assert "nothing was kept: give --output DIR" in out
 
 
 def test_quiet_is_silent_and_settings_reach_the_run(streamseg: Call, tmp_path: Path) -> None:
-    words = ["run", "-s", SCENE, "-q", QUERY, "-o", str(tmp_path), "--max-frames", "5", "--quiet"]
+    words = [
+        "run",
+        "-c",
+        "classical",
+        "-s",
+        SCENE,
+        "-q",
+        QUERY,
+        "-o",
+        str(tmp_path),
+        "--max-frames",
+        "5",
+        "--quiet",
+    ]
     settings = ["--set", "sinks.images=true", "--set", "sinks.overlay=false"]
     assert streamseg(*words, *settings) == (0, "", "")
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == [
@@ -132,7 +155,7 @@ def test_an_unwritable_folder_is_refused_before_the_first_frame(
 ) -> None:
     (tmp_path / "file").write_text("")
     code, out, err = streamseg(
-        "run", "-s", SCENE, "-q", "x", "--output", str(tmp_path / "file" / "out")
+        "run", "-c", "classical", "-s", SCENE, "-q", "x", "--output", str(tmp_path / "file" / "out")
     )
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
@@ -141,14 +164,16 @@ def test_an_unwritable_folder_is_refused_before_the_first_frame(
 
 def test_a_file_that_is_no_video_fails_in_one_line(streamseg: Call, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"not a video" * 100)
-    code, out, err = streamseg("run", "-s", str(tmp_path / "clip.mp4"), "-q", "x")
+    code, out, err = streamseg(
+        "run", "-c", "classical", "-s", str(tmp_path / "clip.mp4"), "-q", "x"
+    )
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
     assert "clip.mp4" in err
 
 
 def test_debug_adds_the_traceback(streamseg: Call) -> None:
-    code, _, err = streamseg("run", "-s", SCENE, "-q", "", "--debug")
+    code, _, err = streamseg("run", "-c", "classical", "-s", SCENE, "-q", "", "--debug")
     assert code == 2
     assert "Traceback (most recent call last)" in err
     assert err.rstrip().splitlines()[-1].startswith("streamseg: the query is empty")
@@ -261,7 +286,17 @@ def test_a_model_that_is_not_here_says_what_to_put_where(
 @pytest.fixture
 def endless_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A live run in a process group of its own, as a terminal starts it, a second or so old."""
-    words = ["run", "-s", FOREVER, "-q", "the red object", "-o", os.fspath(tmp_path / "out")]
+    words = [
+        "run",
+        "-c",
+        "classical",
+        "-s",
+        FOREVER,
+        "-q",
+        "the red object",
+        "-o",
+        os.fspath(tmp_path / "out"),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamseg.cli", *words],
         stdout=subprocess.PIPE,
@@ -312,7 +347,19 @@ def test_a_killed_run_leaves_files_that_can_be_read_and_no_lock(
     endless_run.wait()
     masks = len(list(read_masks(tmp_path / "out" / "masks.jsonl")))
     assert 20 <= _frame_count(overlay) <= masks
-    words = ["run", "-s", SCENE, "-q", QUERY, "-o", str(tmp_path / "out"), "--max-frames", "3"]
+    words = [
+        "run",
+        "-c",
+        "classical",
+        "-s",
+        SCENE,
+        "-q",
+        QUERY,
+        "-o",
+        str(tmp_path / "out"),
+        "--max-frames",
+        "3",
+    ]
     assert streamseg(*words)[0] == 1
     assert streamseg(*words, "--overwrite", "--quiet") == (0, "", "")
     assert _frame_count(overlay) == 3

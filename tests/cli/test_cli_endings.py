@@ -23,7 +23,7 @@ ABORTED = "streamseg: aborted: what was written so far stays readable\n"
 
 
 def start(source: str, output: Path | None = None, *more: str) -> subprocess.Popen[str]:
-    words = ["run", "-s", source, "-q", "the red object", "--quiet", *more]
+    words = ["run", "-c", "classical", "-s", source, "-q", "the red object", "--quiet", *more]
     if output is not None:
         words += ["-o", os.fspath(output)]
     return subprocess.Popen(
@@ -127,7 +127,17 @@ runpy.run_module("streamseg", run_name="__main__")
 def test_a_terminal_that_goes_away_is_an_end(tmp_path: Path) -> None:
     """Its process gets SIGHUP, and writing to what was the terminal fails from then on."""
     terminal, end = pty.openpty()
-    words = ["run", "-s", FOREVER, "-q", "the red object", "-o", os.fspath(tmp_path / "out")]
+    words = [
+        "run",
+        "-c",
+        "classical",
+        "-s",
+        FOREVER,
+        "-q",
+        "the red object",
+        "-o",
+        os.fspath(tmp_path / "out"),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-c", ON_A_TERMINAL, *words],
         stdin=end,

@@ -33,7 +33,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "out"
     words = ["-o", os.fspath(folder), "--max-frames", "8", "--set", "sinks.images=true"]
     subprocess.run(
-        [sys.executable, "-m", "streamseg.cli", "run", "-s", SCENE, "-q", QUERY, *words],
+        [
+            sys.executable,
+            "-m",
+            "streamseg.cli",
+            "run",
+            "-c",
+            "classical",
+            "-s",
+            SCENE,
+            "-q",
+            QUERY,
+            *words,
+        ],
         check=True,
         capture_output=True,
     )
@@ -57,7 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def run(folder: Path | str, *more: str, source: str = SCENE) -> list[str]:
-    return ["run", "-s", source, "-q", QUERY, "-o", os.fspath(folder), *more]
+    return ["run", "-c", "classical", "-s", source, "-q", QUERY, "-o", os.fspath(folder), *more]
 
 
 def frames_of(video: Path) -> int:
@@ -163,7 +175,7 @@ def test_a_source_beside_the_results_may_stay_there(streamseg: Call, earlier: Pa
 def test_wrong_usage_of_outputs_is_exit_code_2(
     streamseg: Call, words: list[str], told: str
 ) -> None:
-    code, out, err = streamseg("run", "-s", SCENE, "-q", QUERY, *words)
+    code, out, err = streamseg("run", "-c", "classical", "-s", SCENE, "-q", QUERY, *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert told in err
 

@@ -19,7 +19,7 @@ from streamseg.sinks.masks import read_masks
 from streamseg.video.spool import NAME
 from streamseg.video.time_left import Progress, Step
 
-QUERY = ("--query", "the red square")
+QUERY = ("--config", "classical", "--query", "the red square")
 
 
 @pytest.fixture

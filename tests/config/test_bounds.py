@@ -9,7 +9,7 @@ import pytest
 from streamseg import cli
 
 SCENE = "synthetic:easy?seed=1&size=64x64&frames=2"
-RUN = ["run", "-q", "the disc", "-s"]
+RUN = ["run", "-c", "classical", "-q", "the disc", "-s"]
 EXPORT = ["export", "-c", "selftest", "-o"]
 LONG = "x" * 5000
 WRONG, FAILED = 2, 1

@@ -212,10 +212,8 @@ def test_verify_of_what_is_not_here(cache: Path) -> None:
 def test_the_hugging_face_cache_is_looked_at(
     sam2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import huggingface_hub.constants
-
     hub_cache = tmp_path / "hf"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub_cache))
+    monkeypatch.setenv("HF_HUB_CACHE", str(hub_cache))
     repo = hub_cache / "models--facebook--sam2.1-hiera-small"
     snapshot = repo / "snapshots" / "abc"
     snapshot.mkdir(parents=True)

@@ -37,7 +37,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     copied.mkdir()
     for file in folders.find(NAME).iterdir():
         (copied / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(weights.loading, "_own_folder", lambda model: copied)
+    monkeypatch.setattr(weights.places, "own_folder", lambda model: copied)
     weights.verify(NAME)
     weighty = copied / "config.json"
     weighty.write_bytes(weighty.read_bytes() + b" ")
