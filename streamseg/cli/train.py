@@ -1,4 +1,4 @@
-"""`streamseg train`: render pictures to learn from, train a small reasoner, judge a checkpoint."""
+"""`streamseg train`: render pictures to learn from, train a reasoner, judge a checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ From nothing to a model that runs, on one CPU core:
   streamseg train render --data pictures --split val   --scenes 300
   streamseg train render --data pictures --split test  --scenes 300
   streamseg train sft --data pictures --output made
-  streamseg train evaluate --data pictures --model made/model
+  streamseg train grpo --data pictures --output paid --model made/model
+  streamseg train evaluate --data pictures --model paid/model
   streamseg run --config reasoner-nano --set reasoning.vlm.model=made/model \\
     --source "synthetic:medium?seed=7" --query "the disc left of the blue square"
 """
@@ -36,6 +37,7 @@ Data = Annotated[
     typer.Option("--data", metavar="DIR", parser=folder, help="Rendered pictures and their truth."),
 ]
 Levels = Annotated[str, typer.Option(metavar="NAMES", help="Of easy, medium, hard, by commas.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Of torch.")]
 
 
@@ -75,8 +77,17 @@ def fine_tune(
             "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
         ),
     ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME|DIR",
+            help="A small reasoner to go on from: only its language is trained, at a third of the "
+            "rate, and minutes are the processor's.",
+        ),
+    ] = None,
     levels: Levels = "easy,medium",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything.")] = 0,
+    seed: Seed = 0,
     vision_steps: Annotated[int, typer.Option(min=1, help="Of 32 pictures each.")] = 1300,
     language_steps: Annotated[
         int, typer.Option(min=1, help="Of 8 pictures each, with eight sentences behind each.")
@@ -110,11 +121,92 @@ def fine_tune(
         data,
         _named(levels),
         Schedule(vision_steps, vision_minutes, rate=3e-3, batch=32),
-        Schedule(language_steps, language_minutes, rate=3e-3, batch=8),
+        Schedule(language_steps, language_minutes, rate=1e-3 if model else 3e-3, batch=8),
         seed,
     )
     with _bar(terminal.stderr_console(), quiet) as show:
-        made = recipes.train(plan, output, show)
+        if model is None:
+            made = recipes.train(plan, output, show)
+        else:
+            from streamseg.reasoning.models.folder import find
+
+            made = recipes.go_on(plan, find(model), output, show)
+    if not quiet:
+        typer.echo(f"{made} is a model: judge it with streamseg train evaluate --model {made}")
+
+
+@train.command("grpo")
+def reinforce(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|DIR",
+            help="To begin with: reasoner-nano, or the folder of any checkpoint that `vlm` loads.",
+        ),
+    ],
+    data: Data,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
+        ),
+    ],
+    levels: Levels = "easy,medium",
+    seed: Seed = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Of the optimiser.")] = 600,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Most of the processor's time; the rate falls so that it ends in time. 0: any.",
+        ),
+    ] = 0.0,
+    prompts: Annotated[int, typer.Option(min=1, max=4096, help="A step.")] = 32,
+    group: Annotated[int, typer.Option(min=2, max=64, help="Answers to each.")] = 8,
+    rate: Annotated[
+        float, typer.Option(min=1e-8, max=0.1, help="Highest learning rate; falls as a cosine.")
+    ] = 5e-5,
+    kl: Annotated[float, typer.Option(min=0, help="Weight of the divergence to --model.")] = 0.005,
+    penalty: Annotated[
+        bool, typer.Option("--penalty/--no-penalty", help="The soft length penalty.")
+    ] = True,
+    budget: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Tokens L(D) of thinking at difficulty 1 and 10."),
+    ] = "16,128",
+    length: Annotated[
+        str, typer.Option(help="To think for: brief, middle, full; own: as it likes.")
+    ] = "own",
+    lora: Annotated[
+        int, typer.Option(min=0, max=1024, help="Rank of LoRA, for a large model; 0: all weights.")
+    ] = 0,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Pay a reasoner for its own answers: GRPO with the paper's rewards.
+
+    \b
+    DIR gets
+      grpo.pt         the checkpoint, written every minute, whole or not at all
+      metrics.jsonl   a line every ten steps, and every fifty on held-out pictures
+      tensorboard/    the same, where TensorBoard is installed
+      curves.png      the same, drawn
+      model/          the folder that `vlm` loads
+
+    The small reasoner is trained by a loop of our own, any other checkpoint by trl, whose own
+    checkpoints then stand in DIR. Broken off, the same command goes on from the last checkpoint.
+    """
+    _need_torch(threads)
+    from streamseg.training.grpo import command
+
+    asked = command.Asked(
+        *(model, data, _named(levels), output, seed, steps, minutes, prompts, group, rate, kl),
+        *(penalty, _budget(budget), length, lora),
+    )
+    with _bar(terminal.stderr_console(), quiet) as show:
+        made = command.run(asked, show)
     if not quiet:
         typer.echo(f"{made} is a model: judge it with streamseg train evaluate --model {made}")
 
@@ -164,6 +256,19 @@ def _named(levels: str) -> tuple[str, ...]:
     if not names or set(names) - {"easy", "medium", "hard"}:
         raise UsageError(f"--levels: expected some of easy, medium, hard, got {levels[:60]!r}")
     return names
+
+
+def _budget(told: str) -> tuple[float, float]:
+    try:
+        first, last = (float(each) for each in told.split(","))
+    except ValueError:
+        first = last = -1.0
+    if not 0 <= first <= last < 1e6:
+        raise UsageError(
+            f"--budget: expected two numbers of tokens that do not fall, as 16,128, got "
+            f"{told[:40]!r}"
+        )
+    return first, last
 
 
 def _need_torch(threads: int) -> None:

@@ -29,6 +29,8 @@ _FAR = 2**40
 Figures = Mapping[str, float]
 Told = Callable[[str, int, int, Figures], None]
 """Told stage, step, steps and the newest figures."""
+Heard = Callable[[Mapping[str, Any]], None]
+"""Told every row of the log, once it is written."""
 
 
 class Stateful(Protocol):
@@ -80,6 +82,8 @@ class Course:
         kept: By name, what a checkpoint holds.
         step: Steps taken.
         seconds: That they took, pauses between two runs left out.
+        heard: Told every row of the log.
+        clock: By which steps are timed.
     """
 
     name: str
@@ -89,6 +93,8 @@ class Course:
     kept: Mapping[str, Stateful]
     step: int = 0
     seconds: float = 0.0
+    heard: Heard | None = None
+    clock: Callable[[], float] = time.monotonic
     _recent: list[Figures] = field(default_factory=list)
 
     @property
@@ -106,9 +112,13 @@ class Course:
         stage = zlib.crc32(self.name.encode())
         return np.random.default_rng([self.seed, stage, self.step if step is None else step])
 
-    def chosen(self, count: int) -> list[int]:
-        """Which of so many samples the present step takes: all in turn, in an order of lots."""
-        batch = self.schedule.batch
+    def chosen(self, count: int, batch: int = 0) -> list[int]:
+        """Which of so many samples the present step takes: all in turn, in an order of lots.
+
+        Args:
+            batch: How many; 0: as the schedule says.
+        """
+        batch = batch or self.schedule.batch
         picked = []
         for place in range(self.step * batch, (self.step + 1) * batch):
             epoch, at = divmod(place, count)
@@ -144,11 +154,11 @@ class Course:
         """
         saved_s = time.monotonic()
         while not self.over:
-            begun_s = time.monotonic()
+            begun_s = self.clock()
             figures = one(self.schedule.factor(self.step, self.seconds))
             self._recent.append(figures)
             self.step += 1
-            self.seconds += min(time.monotonic() - begun_s, 60.0)
+            self.seconds += min(self.clock() - begun_s, 60.0)
             if self.step % every[0] == 0 or self.over:
                 self._log("train", self._mean())
             if self.step % every[1] == 0 or self.over:
@@ -172,6 +182,8 @@ class Course:
                 log.write(json.dumps(row) + "\n")
         except OSError as error:
             raise OutputError(f"{legible(str(self.folder))}: {error.strerror}") from None
+        if self.heard is not None:
+            self.heard(row)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all.

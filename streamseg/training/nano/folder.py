@@ -21,8 +21,16 @@ from streamseg.training.nano.network import MERGE, PATCH, SIZE
 from streamseg.weights import RECORD
 
 
-def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+def save(
+    network: Any,
+    folder: Path,
+    dtype: torch.dtype = torch.float16,
+    source: str = "streamseg train sft",
+) -> None:
     """Write weights, config, tokenizer, processor and checksums; each file whole or not at all.
+
+    Args:
+        source: By what the checksums say it was made.
 
     Raises:
         OutputError: The folder cannot be written; what was in it stays.
@@ -45,7 +53,7 @@ def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None
             copy.deepcopy(network).to(dtype).save_pretrained(part)
             words.tokenizer().save_pretrained(part)
             pictures.save_pretrained(part)
-        _record(part)
+        _record(part, source)
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(part.iterdir()):
             file.chmod(0o644)
@@ -58,12 +66,12 @@ def save(network: Any, folder: Path, dtype: torch.dtype = torch.float16) -> None
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _record(folder: Path) -> None:
+def _record(folder: Path, source: str) -> None:
     """What to verify the files by."""
     sums = {
         file.name: {
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "source": "streamseg train sft",
+            "source": source,
         }
         for file in sorted(folder.iterdir())
     }
@@ -78,11 +86,7 @@ def load(folder: Path) -> Any:
     """
     if absent := folders.missing(folder):
         raise CheckpointError(f"{legible(str(folder))} has no {absent}")
-    described = folders.described(folder)
-    text = described.get("text_config")
-    size = text.get("vocab_size") if isinstance(text, dict) else None
-    told = described.get("coordinates")
-    if size != len(words.TOKENS) or not isinstance(told, dict) or told.get("size") != list(SIZE):
+    if not is_small(folder):
         raise CheckpointError(
             f"{legible(str(folder))}: expected a small reasoner as streamseg train sft writes it "
             f"({len(words.TOKENS)} tokens, pictures of {SIZE[0]}x{SIZE[1]}), got another model"
@@ -92,3 +96,15 @@ def load(folder: Path) -> Any:
         "AutoModelForImageTextToText", folder, what, "neural", dtype=torch.float32
     )
     return network
+
+
+def is_small(folder: Path) -> bool:
+    """Whether a folder's config is a small reasoner's, with our tokens and our size of picture.
+
+    Raises:
+        CheckpointError: Its config cannot be read.
+    """
+    described = folders.described(folder)
+    text, told = described.get("text_config"), described.get("coordinates")
+    size = text.get("vocab_size") if isinstance(text, dict) else None
+    return size == len(words.TOKENS) and isinstance(told, dict) and told.get("size") == list(SIZE)

@@ -5,6 +5,7 @@ Vision is frozen, so that a picture is looked at once and kept; several sentence
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +108,33 @@ def train(
     folder: Path,
     seed: int,
     told: Told,
+    trained: bool = False,
 ) -> None:
     """Train the network's language, from the folder's checkpoint where there is one.
+
+    Args:
+        trained: The network has been through this stage before: reasons are of the lengths that
+            its end has, and time is the processor's, so that it can be set against another way to
+            go on from the same network.
 
     Raises:
         CheckpointError, OutputError: As `Course`.
     """
     language = network.model.language_model
     network.model.visual.requires_grad_(False)
+    language.requires_grad_(True)
+    network.lm_head.requires_grad_(True)
     named = [*language.named_parameters(), ("lm_head", network.lm_head.weight)]
     both = Both(named, schedule.rate)
     kept = {"language": language, "head": network.lm_head, "optimisers": both}
-    course = Course("language", schedule, folder, seed, kept)
+    clock = time.process_time if trained else time.monotonic
+    course = Course("language", schedule, folder, seed, kept, clock=clock)
     course.resume()
     memory = Memory(network, pictures)
 
     def one(factor: float) -> Figures:
         chosen, random = course.chosen(len(pictures)), course.random()
-        done = schedule.done(course.step, course.seconds)
+        done = 1.0 if trained else schedule.done(course.step, course.seconds)
         rows = [lessons(pictures.views[at], SENTENCES, done, random) for at in chosen]
         loss, figures = loss_of(network, memory.of(chosen), rows)
         both.step(loss, factor)

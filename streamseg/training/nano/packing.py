@@ -105,13 +105,13 @@ def hidden(network: Any, features: Tensor, packed: Packed) -> Tensor:
     half = cosines.shape[-1] // 2
     rotary = cosines[0, :, None, :half], sines[0, :, None, :half]
     for layer in model.layers:
-        mixed = _attended(layer, _norm(layer.input_layernorm, x), rotary, count, packed)
+        mixed = _attended(layer, normed(layer.input_layernorm, x), rotary, count, packed)
         x = x + layer.self_attn.o_proj(mixed)
-        x = x + layer.mlp(_norm(layer.post_attention_layernorm, x))
-    return _norm(model.norm, x[count * _BEFORE :])
+        x = x + layer.mlp(normed(layer.post_attention_layernorm, x))
+    return normed(model.norm, x[count * _BEFORE :])
 
 
-def _norm(module: Any, x: Tensor) -> Tensor:
+def normed(module: Any, x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],), module.weight, module.variance_epsilon)
 
 
@@ -125,8 +125,8 @@ def _attended(
         step(x).unflatten(1, (-1, width))
         for step in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
-    query = _turned(_norm(attention.q_norm, query), rotary)
-    key = _turned(_norm(attention.k_norm, key), rotary)
+    query = turned(normed(attention.q_norm, query), rotary)
+    key = turned(normed(attention.k_norm, key), rotary)
     all_ = count * _BEFORE
     pictures = [each[:all_].unflatten(0, (count, _BEFORE)) for each in (query, key, value)]
     texts = [each[all_:] for each in (query, key, value)]
@@ -151,7 +151,7 @@ def _of_chunk(chunk: _Chunk, pictures: Sequence[Tensor], texts: Sequence[Tensor]
     return read.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, chunk.real)
 
 
-def _turned(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+def turned(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     cosines, sines = rotary
     first, second = x.chunk(2, -1)
     return torch.cat((first * cosines - second * sines, second * cosines + first * sines), -1)

@@ -78,3 +78,34 @@ def train(recipe: Recipe, output: Path, told: Told) -> Path:
     folders.save(network, made)
     curves.draw(output / "metrics.jsonl", output / "curves.png")
     return made
+
+
+def go_on(recipe: Recipe, model: Path, output: Path, told: Told) -> Path:
+    """Train the language of a small reasoner that was trained before; its vision stays.
+
+    Args:
+        model: Its folder.
+        output: Gets `language.pt`, `metrics.jsonl`, `curves.png` and `model`.
+
+    Returns:
+        The new model's folder.
+
+    Raises:
+        CheckpointError, OutputError, UsageError: As `train`.
+    """
+    network = folders.load(model)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{legible(str(output))}: {error.strerror}") from None
+    told("reading pictures", 0, 0, {})
+    pictures = load(recipe.data, recipe.levels, "train", recipe.shards)
+    held_out = load(recipe.data, recipe.levels, "val", _HELD_OUT_SHARDS, labels=True)
+    exam = Exam.of(held_out, most=_ASKED)
+    language.train(
+        network, pictures, exam, recipe.language, output, recipe.seed, told, trained=True
+    )
+    made = output / "model"
+    folders.save(network, made)
+    curves.draw(output / "metrics.jsonl", output / "curves.png")
+    return made

@@ -1,0 +1,1 @@
+"""Group-relative policy optimisation of a reasoner, by the rewards of `training/rewards.py`."""
