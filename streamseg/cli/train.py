@@ -37,6 +37,15 @@ Data = Annotated[
     typer.Option("--data", metavar="DIR", parser=folder, help="Rendered pictures and their truth."),
 ]
 Levels = Annotated[str, typer.Option(metavar="NAMES", help="Of easy, medium, hard, by commas.")]
+GoneOnFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|DIR",
+        help="A small reasoner to go on from: only its language is trained, at a third of the "
+        "rate, and minutes are the processor's.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Of torch.")]
 
@@ -77,15 +86,7 @@ def fine_tune(
             "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME|DIR",
-            help="A small reasoner to go on from: only its language is trained, at a third of the "
-            "rate, and minutes are the processor's.",
-        ),
-    ] = None,
+    model: GoneOnFrom = None,
     levels: Levels = "easy,medium",
     seed: Seed = 0,
     vision_steps: Annotated[int, typer.Option(min=1, help="Of 32 pictures each.")] = 1300,

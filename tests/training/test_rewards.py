@@ -199,3 +199,14 @@ def test_true_is_no_number() -> None:
     assert completion({"bbox_2d": [True, 1, 2, 3], "point_2d": [1, 2]}).items == (
         Predicted(None, (1.0, 2.0)),
     )
+
+
+def test_few_objects_are_matched_as_scipy_matches_many() -> None:
+    """Every matching tried, against the assignment over the same table."""
+    from scipy.optimize import linear_sum_assignment
+
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        table = random.integers(0, 4, random.integers(1, 4, 2)).astype(float)
+        rows, columns = linear_sum_assignment(-table)
+        assert rewards._best_sum(table.tolist()) == table[rows, columns].sum()

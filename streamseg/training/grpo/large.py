@@ -7,6 +7,9 @@ rewards, the prompts, the processor and what is left behind.
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,7 @@ from streamseg.reasoning.loading import is_installed, load_whole, one_line, quie
 from streamseg.reasoning.models import folder as folders
 from streamseg.training import curves
 from streamseg.training.grpo import examples as asking
+from streamseg.training.grpo.examples import Example
 from streamseg.training.grpo.processor import open_processor
 from streamseg.training.nano.course import Told
 
@@ -68,25 +72,27 @@ def train(asked: Asked, found: Path, told: Told, longest: int = 0) -> Path:
     network: Any = load_whole("AutoModelForImageTextToText", found, "a model", "neural")
     network.requires_grad_(True)
     most = longest or round(2 * penalty.at_10) + _ANSWER_TOKENS
-    trainer = _trainer(asked, network, processor, known, paid, most, told)
-    _run(trainer, asked.output)
-    return _left(trainer, asked, processor)
+    with _hushed():
+        trainer = _trainer(asked, network, processor, known, paid, most, told)
+        _run(trainer, asked.output)
+        return _left(trainer, asked, processor)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without what trl and transformers tell of each other's coming versions."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _trainer(
     asked: Asked, network: Any, processor: Any, known: Any, paid: Any, most: int, told: Told
 ) -> Any:
     import torch
-    from datasets import Dataset
     from transformers import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    rows: Any = Dataset.from_list([{"number": at} for at in range(len(known))])
-
-    def filled(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        return {**batch, "prompt": [known[at].messages for at in batch["number"]]}
-
-    rows.set_transform(filled)
     on_board = is_installed("tensorboard") or is_installed("tensorboardX")
     card = torch.cuda.is_available()
     settings: Any = GRPOConfig
@@ -113,7 +119,7 @@ def _trainer(
         bf16=card,
         disable_tqdm=True,
         remove_unused_columns=False,
-        **({"activation_checkpointing": True} if card else {}),
+        activation_checkpointing=card,
     )
     lora = None
     if asked.lora:
@@ -127,13 +133,26 @@ def _trainer(
         model=network,
         reward_funcs=paid,
         args=chosen,
-        train_dataset=rows,
+        train_dataset=_rows(known),
         processing_class=processor,
         peft_config=lora,
         callbacks=[_log(asked.output, told)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _rows(known: Sequence[Example]) -> Any:
+    """The examples' numbers; a prompt, with its picture, is put in when a row is read."""
+    from datasets import Dataset
+
+    rows: Any = Dataset.from_list([{"number": at} for at in range(len(known))])
+
+    def filled(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        return {**batch, "prompt": [known[at].messages for at in batch["number"]]}
+
+    rows.set_transform(filled)
+    return rows
 
 
 def _log(output: Path, told: Told) -> Any:
@@ -177,8 +196,7 @@ def _run(trainer: Any, output: Path) -> None:
     """
     last = last_whole(output)
     try:
-        with quiet():
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     except OutputError:
         raise
     except (OSError, RuntimeError) as error:
@@ -197,14 +215,18 @@ def _run(trainer: Any, output: Path) -> None:
 
 
 def _left(trainer: Any, asked: Asked, processor: Any) -> Path:
+    """Write the model's folder and the curves, once among all processes."""
     made = asked.output / "model"
-    network = trainer.accelerator.unwrap_model(trainer.model)
     try:
-        with quiet():
-            whole = network.merge_and_unload() if asked.lora else network
-            whole.save_pretrained(made)
+        if not asked.lora:
+            trainer.save_model(str(made))  # gathers what lies on several cards
+        if trainer.is_world_process_zero():
+            if asked.lora:
+                network = trainer.accelerator.unwrap_model(trainer.model)
+                network.merge_and_unload().save_pretrained(made)
             processor.save_pretrained(made)
+            (made / "training_args.bin").unlink(missing_ok=True)
+            curves.draw(asked.output / "metrics.jsonl", asked.output / "curves.png")
     except OSError as error:
         raise OutputError(f"{legible(str(made))}: {error.strerror}") from None
-    curves.draw(asked.output / "metrics.jsonl", asked.output / "curves.png")
     return made

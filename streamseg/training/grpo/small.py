@@ -1,7 +1,7 @@
 """The small reasoner learns by its own answers: draws groups of them, is paid, and is moved.
 
 Vision is frozen and what it sees is kept, as in the stage before. Groups whose answers earned much
-the same teach little and are left out of the step, which saves half of its time.
+the same teach little and are left out of the step.
 """
 
 from __future__ import annotations
