@@ -15,7 +15,7 @@ from streamseg.training.nano.pictures import load
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     made = tmp_path_factory.mktemp("pictures")
-    render(Recipe(("easy",), scenes=4, frames=(0,)), made)
+    render(Recipe(("easy",), scenes=3, frames=(0,)), made)
     render(Recipe(("easy",), split="val", scenes=1, frames=(15,)), made)
     return made
 
