@@ -161,7 +161,7 @@ def _log(output: Path, told: Told) -> Any:
 
     base: Any = TrainerCallback
 
-    class Log(base):  # type: ignore[misc]
+    class Log(base):  # type: ignore[misc, valid-type]
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             row = {"stage": "grpo", "step": state.global_step, "what": "train"}
             figures = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float)}

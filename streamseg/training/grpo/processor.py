@@ -50,7 +50,7 @@ def _kind() -> Any:
 
     base: Any = ProcessorMixin
 
-    class PictureProcessor(base):  # type: ignore[misc]
+    class PictureProcessor(base):  # type: ignore[misc, valid-type]
         """A picture becomes as many tokens as the network makes of it."""
 
         return_mm_token_type_ids = True

@@ -75,8 +75,8 @@ class _Batch:
         """Room for one more token of each answer."""
         if written < self.own[0][0].shape[3]:
             return self
-        own = [tuple(F.pad(each, (0, 0, 0, _ROOM)) for each in pair) for pair in self.own]
-        return replace(self, own=own)
+        wider = (0, 0, 0, _ROOM)
+        return replace(self, own=[(F.pad(k, wider), F.pad(v, wider)) for k, v in self.own])
 
     def only(self, writing: Tensor) -> _Batch:
         """Without those that do not write (P · G,) any more, as far as groups stay groups."""
@@ -179,7 +179,8 @@ def _read(
     hidden = torch.zeros(count, _BEFORE + length)
     hidden[:, _BEFORE:].masked_fill_(torch.arange(length) >= lengths[:, None], -torch.inf)
     heads, width = common[0][0].shape[1], common[0][0].shape[3]
-    room = [tuple(torch.zeros(count, heads, group, _ROOM, width) for _ in range(2)) for _ in common]
+    shape = (count, heads, group, _ROOM, width)
+    room = [(torch.zeros(shape), torch.zeros(shape)) for _ in common]
     rows = torch.arange(count * group)
     places = (NEXT_PLACE + lengths).repeat_interleave(group)
     batch = _Batch(common, hidden[:, None, None], room, rows, places, torch.zeros_like(rows))
