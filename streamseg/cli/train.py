@@ -46,6 +46,37 @@ GoneOnFrom = Annotated[
         "rate, and minutes are the processor's.",
     ),
 ]
+Began = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|DIR",
+        help="To begin with: reasoner-nano, or the folder of any checkpoint that `vlm` loads.",
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
+    ),
+]
+Minutes = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Most of the processor's time; the rate falls to end in time. 0: any."
+    ),
+]
+Rate = Annotated[
+    float, typer.Option(min=1e-8, max=0.1, help="Highest learning rate; falls as a cosine.")
+]
+Penalised = Annotated[bool, typer.Option("--penalty/--no-penalty", help="The soft length penalty.")]
+Budget = Annotated[
+    str, typer.Option(metavar="A,B", help="Tokens L(D) of thinking at difficulty 1 and 10.")
+]
+Length = Annotated[str, typer.Option(help="To think for: brief, middle, full; own: as it likes.")]
+Lora = Annotated[
+    int, typer.Option(min=0, max=1024, help="Rank of LoRA, for a large model; 0: all weights.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Of torch.")]
 
@@ -80,12 +111,7 @@ def render_pictures(
 @train.command("sft")
 def fine_tune(
     data: Data,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
-        ),
-    ],
+    output: Output,
     model: GoneOnFrom = None,
     levels: Levels = "easy,medium",
     seed: Seed = 0,
@@ -138,50 +164,21 @@ def fine_tune(
 
 @train.command("grpo")
 def reinforce(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME|DIR",
-            help="To begin with: reasoner-nano, or the folder of any checkpoint that `vlm` loads.",
-        ),
-    ],
+    model: Began,
     data: Data,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", parser=folder, help="Checkpoints, log, curves, model."
-        ),
-    ],
+    output: Output,
     levels: Levels = "easy,medium",
     seed: Seed = 0,
     steps: Annotated[int, typer.Option(min=1, help="Of the optimiser.")] = 600,
-    minutes: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Most of the processor's time; the rate falls so that it ends in time. 0: any.",
-        ),
-    ] = 0.0,
+    minutes: Minutes = 0.0,
     prompts: Annotated[int, typer.Option(min=1, max=4096, help="A step.")] = 32,
     group: Annotated[int, typer.Option(min=2, max=64, help="Answers to each.")] = 8,
-    rate: Annotated[
-        float, typer.Option(min=1e-8, max=0.1, help="Highest learning rate; falls as a cosine.")
-    ] = 5e-5,
+    rate: Rate = 5e-5,
     kl: Annotated[float, typer.Option(min=0, help="Weight of the divergence to --model.")] = 0.005,
-    penalty: Annotated[
-        bool, typer.Option("--penalty/--no-penalty", help="The soft length penalty.")
-    ] = True,
-    budget: Annotated[
-        str,
-        typer.Option(metavar="A,B", help="Tokens L(D) of thinking at difficulty 1 and 10."),
-    ] = "16,128",
-    length: Annotated[
-        str, typer.Option(help="To think for: brief, middle, full; own: as it likes.")
-    ] = "own",
-    lora: Annotated[
-        int, typer.Option(min=0, max=1024, help="Rank of LoRA, for a large model; 0: all weights.")
-    ] = 0,
+    penalty: Penalised = True,
+    budget: Budget = "16,128",
+    length: Length = "own",
+    lora: Lora = 0,
     threads: Threads = 1,
     quiet: Quiet = False,
     debug: Debug = False,
