@@ -93,7 +93,7 @@ def _example(
     masks = [labels == id_ for id_ in sentence.ids]
     truth = Truth.of_masks(masks, (frame.width, frame.height))
     factor = (frame.width / scale.span[0], frame.height / scale.span[1])
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": [{"type": "text", "text": asked.system}]},
         {"role": "user", "content": content},
     ]

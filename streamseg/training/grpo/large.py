@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +92,11 @@ def _trainer(
 ) -> Any:
     import torch
     from transformers import PrinterCallback
-    from trl import GRPOConfig, GRPOTrainer
 
+    trl: Any = import_module("trl")
     on_board = is_installed("tensorboard") or is_installed("tensorboardX")
     card = torch.cuda.is_available()
-    settings: Any = GRPOConfig
-    chosen = settings(
+    chosen = trl.GRPOConfig(
         output_dir=str(asked.output),
         per_device_train_batch_size=asked.group,
         gradient_accumulation_steps=asked.prompts,
@@ -128,8 +128,7 @@ def _trainer(
         lora = LoraConfig(
             r=asked.lora, lora_alpha=2 * asked.lora, target_modules=["q_proj", "v_proj", "o_proj"]
         )
-    made: Any = GRPOTrainer
-    trainer = made(
+    trainer = trl.GRPOTrainer(
         model=network,
         reward_funcs=paid,
         args=chosen,
@@ -161,7 +160,7 @@ def _log(output: Path, told: Told) -> Any:
 
     base: Any = TrainerCallback
 
-    class Log(base):  # type: ignore[misc, valid-type]
+    class Log(base):  # type: ignore[misc]
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             row = {"stage": "grpo", "step": state.global_step, "what": "train"}
             figures = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float)}

@@ -50,7 +50,7 @@ def _kind() -> Any:
 
     base: Any = ProcessorMixin
 
-    class PictureProcessor(base):  # type: ignore[misc, valid-type]
+    class PictureProcessor(base):  # type: ignore[misc]
         """A picture becomes as many tokens as the network makes of it."""
 
         return_mm_token_type_ids = True
@@ -63,7 +63,7 @@ def _kind() -> Any:
         def replace_image_token(self, image_inputs: Any, image_idx: int, **_: Any) -> str:
             """The text in place of one picture's mark."""
             cells = int(image_inputs["image_grid_thw"][image_idx].prod())
-            return _IMAGE * (cells // self.image_processor.merge_size**2)
+            return _IMAGE * (cells // int(self.image_processor.merge_size) ** 2)
 
         @property
         def model_input_names(self) -> list[str]:

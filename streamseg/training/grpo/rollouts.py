@@ -206,7 +206,7 @@ def _step(network: Any, batch: _Batch, at: int) -> Tensor:
         shared = query @ common[0].mT * width**-0.5 + batch.hidden
         alone = (keys @ query[..., None])[..., 0] * width**-0.5
         weights = torch.cat([shared, alone], -1).softmax(-1)
-        before, after = weights.split([shared.shape[-1], at + 1], -1)
+        before, after = weights[..., : shared.shape[-1]], weights[..., shared.shape[-1] :]
         read = before @ common[1] + (after[..., None, :] @ values)[..., 0, :]
         x = _passed(layer, x, read.transpose(1, 2).reshape(len(x), -1))
     return normed(model.norm, x)
