@@ -296,7 +296,7 @@ def _best_sum(table: Sequence[Sequence[float]]) -> float:
         return max(row[0] for row in table)
     if len(table) <= _FEW and len(table[0]) <= _FEW:  # scipy takes longer to call
         tall = len(table) > len(table[0])
-        short = list(zip(*table, strict=True)) if tall else table
+        short: Sequence[Sequence[float]] = list(zip(*table, strict=True)) if tall else table
         orders = permutations(range(len(short[0])), len(short))
         return max(sum(row[at] for row, at in zip(short, order, strict=True)) for order in orders)
     costs = 3.0 - np.array(table)
