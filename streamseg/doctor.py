@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamseg.config import Config, NetworkSection
 from streamseg.errors import StreamSegError
+from streamseg.masking import mask
 from streamseg.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def examine(config: Config | None = None) -> Report:
         families: by name, usable, detail, and the command that would mend it.
         cache: folder, files (part, file, format, precision, target, nbytes, and its state:
             whole, damaged or missing), mib in all, problem.
+        auto: config, which it would take, and said, why not a better one.
+        hub: cache, endpoint, offline, and token: whether there is one, never its value.
         With a config, config: its name; parts: per network, part, engine, family, reason,
             objects (buckets), files (by part: folder, cache, to be built, or what is wrong)
             and problem, "" where it can run.
@@ -47,6 +50,8 @@ def examine(config: Config | None = None) -> Report:
         "gpus": _gpus(),
         "families": families,
         "cache": _cache(),
+        "auto": _auto(),
+        "hub": _hub(),
     }
     if config is not None:
         found["config"] = config.name
@@ -97,6 +102,11 @@ def _lines(found: Report) -> Iterator[str]:
         yield f"  {file['part']:30} {kind:24} {size:>10}  {file['state']}"
     if cache["problem"]:
         yield f"           {cache['problem']}"
+    hub = found["hub"]
+    token = "a token" if hub["token"] else "no token (gated models want one: hf auth login)"
+    yield f"hub        {hub['endpoint']}{', offline' if hub['offline'] else ''}, {token}"
+    yield f"           its cache is {hub['cache']}"
+    yield f"auto       {found['auto']['said']}"
 
 
 def _part_lines(part: Report) -> Iterator[str]:
@@ -391,6 +401,30 @@ def _cache() -> Report:
     ]
     mib = round(sum(entry.nbytes for entry in entries) / 2**20, 1)
     return {"folder": str(folder), "files": files, "mib": mib, "problem": problem}
+
+
+def _auto() -> Report:
+    """What the default config stands for here."""
+    from streamseg.weights import auto
+
+    choice = auto.choose()
+    return {"config": choice.config, "said": str(choice)}
+
+
+def _hub() -> Report:
+    from streamseg.weights import places
+
+    token = bool(os.environ.get("HF_TOKEN"))
+    if not token and find_spec("huggingface_hub") is not None:
+        from huggingface_hub.constants import HF_TOKEN_PATH
+
+        token = Path(HF_TOKEN_PATH).is_file()
+    return {
+        "cache": str(places.hub_cache()),
+        "endpoint": mask(places.hub_endpoint()),
+        "offline": places.hub_is_off(),
+        "token": token,
+    }
 
 
 def _state(folder: Path, entry: Entry) -> str:

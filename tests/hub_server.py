@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +17,7 @@ class Hub(ThreadingHTTPServer):
     Attributes:
         requests: (method, path, Range header) of every request so far.
         lie_about_sha: Announce a wrong checksum.
+        gated: Repositories whose files are refused to whoever has not accepted their licence.
         ranges: Understand Range, as real servers do.
     """
 
@@ -27,6 +30,7 @@ class Hub(ThreadingHTTPServer):
         self.break_after: int | None = None
         self.lie_about_sha = False
         self.ranges = True
+        self.gated: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -57,6 +61,15 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server
         hub.requests.append((self.command, self.path, self.headers.get("Range")))
         path = self.path.replace(f"/resolve/{COMMIT}/", "/").replace("/resolve/main/", "/")
+        if listed := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/tree)?(?:/.*)?", path.split("?")[0]):
+            self._describe(listed[1], as_tree=listed[2] is not None)
+            return
+        if any(path.startswith(f"/{repo}/") for repo in hub.gated):
+            self.send_response(401)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         data = hub.files.get(path)
         if data is None:
             self.send_error(404)
@@ -71,6 +84,29 @@ class _Handler(BaseHTTPRequestHandler):
             end = len(data) if hub.break_after is None else start + hub.break_after
             self.wfile.write(data[start:end])
             self.close_connection = True
+
+    def _describe(self, repo: str, *, as_tree: bool) -> None:
+        """The hub's own description of a repository: its commit and its files."""
+        names = {
+            path.removeprefix(f"/{repo}/"): len(data) for path, data in self.server.files.items()
+        }
+        names = {name: size for name, size in names.items() if not name.startswith("/")}
+        told: object = {
+            "id": repo,
+            "sha": COMMIT,
+            "siblings": [{"rfilename": name} for name in names],
+        }
+        if as_tree:
+            told = [
+                {"type": "file", "path": name, "size": size, "oid": "0" * 40}
+                for name, size in names.items()
+            ]
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _headers(self, data: bytes, path: str, start: int) -> None:
         sha = hashlib.sha256(data).hexdigest()

@@ -131,6 +131,19 @@ def test_what_a_config_needs_and_is_missing_is_exit_code_1(capsys, monkeypatch, 
     assert told in capsys.readouterr().out
 
 
+def test_what_auto_would_take_and_whether_there_is_a_token_are_told(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("HF_ENDPOINT", "http://bob:hunter2@127.0.0.1:9")
+    found = doctor.examine()
+    assert found["auto"]["config"] == "classical"
+    assert found["hub"]["token"]
+    text = doctor.to_text(found)
+    assert "auto       config auto took classical; everyday would give more" in text
+    assert "127.0.0.1:9, a token" in text
+    assert "hf_secret" not in text + doctor.to_json(found)
+    assert "hunter2" not in text + doctor.to_json(found)
+
+
 def test_a_damaged_cache_is_told(own_cache):
     own_cache.mkdir()
     (own_cache / MANIFEST).write_text("{")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import typer
 
 from streamseg.cli import terminal
 from streamseg.cli.options import Debug, ModelName
+
+if TYPE_CHECKING:
+    from streamseg.weights.needs import Need
 
 models = typer.Typer(help="List, fetch and verify model weights.", rich_markup_mode=None)
 
@@ -30,14 +36,27 @@ def list_models(debug: Debug = False) -> None:
 @models.command("fetch")
 def fetch_model(name: ModelName, debug: Debug = False) -> None:
     """Fetch a model's files, resuming where an earlier try broke off; all of a config's, by its
-    name ("everyday")."""
+    name ("everyday", "open"). What is to come, its size, licence and home are told first."""
     from streamseg import weights
+    from streamseg.reasoning.models import folder as folders
+    from streamseg.weights import needs
 
-    for member in weights.members(name):
+    wanted = needs.named(name)
+    for need in wanted:
+        if need.fetched and not need.present:
+            typer.echo(f"streamseg: to fetch: {need}", err=True)
+    for member in [need.name for need in wanted] or [name]:
+        if member in {need.name for need in wanted if need.files == (needs.WHOLE,)}:
+            typer.echo(f"{member} is in {folders.find(member, _revision(wanted, member))}")
+            continue
         with terminal.file_progress(terminal.stderr_console()) as progress:
             folder = weights.fetch(member, progress)
         here = str(folder) == member
         typer.echo(f"{member} is here" if here else f"{member} is in {folder}")
+
+
+def _revision(wanted: Sequence[Need], name: str) -> str:
+    return next(need.revision for need in wanted if need.name == name)
 
 
 @models.command("verify")

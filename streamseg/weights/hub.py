@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streamseg.errors import CheckpointError, MissingDependencyError, UsageError
 from streamseg.masking import mask
-from streamseg.weights.places import is_hub_id
+from streamseg.weights.places import hub_endpoint, hub_page, is_hub_id
 
 
 def snapshot(
@@ -36,6 +36,7 @@ def snapshot(
         )
     try:
         import huggingface_hub
+        import huggingface_hub.errors
         from huggingface_hub.constants import HF_HUB_CACHE, is_offline_mode
         from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError:
@@ -54,8 +55,18 @@ def snapshot(
         raise CheckpointError(f"{name} is not here and HF_HUB_OFFLINE is set: {remedy}")
     try:
         return Path(
-            huggingface_hub.snapshot_download(name, revision=found, allow_patterns=list(patterns))
+            huggingface_hub.snapshot_download(
+                name,
+                revision=found,
+                allow_patterns=list(patterns),
+                endpoint=hub_endpoint(),
+            )
         )
+    except huggingface_hub.errors.GatedRepoError:
+        raise CheckpointError(
+            f"{name} is gated: accept its licence at {hub_page(name)}, then log in with hf auth "
+            "login, or set HF_TOKEN; without a network: " + remedy
+        ) from None
     except Exception as error:  # noqa: BLE001 - refused, unknown, unreachable: each its own class
         told = mask(" ".join(str(error).split())[:300])
         raise CheckpointError(f"{name} cannot be fetched: {told}; {remedy}") from None

@@ -84,6 +84,18 @@ def models(config: Config) -> tuple[Need, ...]:
     return tuple({need.name: need for need in _models(config)}.values())
 
 
+def named(name: str) -> tuple[Need, ...]:
+    """The models of a shipped config by its name, that are not built in; one of the registry's;
+    none for any other name."""
+    from streamseg import config as configs
+
+    if name in MODELS:
+        return (of_name(name),)
+    if name not in configs.available():
+        return ()
+    return tuple(need for need in models(configs.load(name)) if need.page != BUILT_IN)
+
+
 def packages(config: Config) -> tuple[Package, ...]:
     """Every optional package that a config's stages import, each once."""
     return tuple({package.name: package for package in _packages(config)}.values())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import caller
+from hub_server import Hub
 
 from streamseg import StreamSegmenter, config
 from streamseg.offline import VideoSegmenter
@@ -158,3 +160,32 @@ def test_the_command_says_it_in_one_line_and_keeps_it(
     assert "auto " in out
     assert "here it takes classical" in out
     assert "auto: the best that is" in " ".join(call("run", "--help")[1].split())
+
+
+def test_a_configs_models_are_told_of_and_then_fetched_each_from_its_home(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Repositories into the hub's cache by huggingface_hub, plain addresses by our downloader."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache / "hub"))
+    sam2 = "facebook/sam2.1-hiera-tiny"
+    files = {f"/{DINO}/{name}": b"{}" for name in OF_A_REPOSITORY}
+    files |= {f"/{sam2}/{name}": b"{}" for name in registry.SAM2_FILES}
+    call = caller(capsys)
+    with Hub({**files, "/v1/XMem.pth": b"weights"}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        local = replace(registry.MODELS["xmem"], home=f"{server.url}/v1")
+        monkeypatch.setitem(registry.MODELS, "xmem", local)
+        server.gated = {DINO}
+        code, out, err = call("models", "fetch", "open")
+        assert (code, out) == (1, "")
+        assert "is gated: accept its licence at" in err.splitlines()[-1]
+        server.gated = set()
+        code, out, err = call("models", "fetch", "open")
+        assert code == 0, err
+        told = [line for line in err.splitlines() if line.startswith("streamseg: to fetch: ")]
+        assert len(told) == 3
+        assert "about 690 MB, Apache-2.0" in told[0]
+        assert server.url in told[0]
+        assert "hub/models--IDEA-Research--grounding-dino-tiny" in out
+        assert config.load("auto").name == "open"
+    assert "to fetch" not in call("models", "fetch", "open")[2]
