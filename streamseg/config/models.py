@@ -134,6 +134,9 @@ class ExportedConfig(WritingSection):
     """A vision-language network that `streamseg export --parts reasoner` wrote, in ONNX Runtime."""
 
     folder: Words = Field("", description="Of `streamseg export`; it holds all that is needed.")
+    model: Words = Field(
+        "", description="Whose export the cache of weights is to hold, where no folder is named."
+    )
     precision: Literal["auto", "fp32", "int8", "int4"] = Field(
         "auto", description="Of the weights; auto: the most exact that the folder has."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from command_line import caller
 from hub_server import Hub
 
 from streamseg import StreamSegmenter, config
+from streamseg.errors import CheckpointError
 from streamseg.offline import VideoSegmenter
 from streamseg.weights import auto, needs, registry
 
@@ -189,3 +191,17 @@ def test_a_configs_models_are_told_of_and_then_fetched_each_from_its_home(
         assert "hub/models--IDEA-Research--grounding-dino-tiny" in out
         assert config.load("auto").name == "open"
     assert "to fetch" not in call("models", "fetch", "open")[2]
+
+
+def test_a_reasoner_that_is_not_exported_yet_names_the_command(cache: Path) -> None:
+    settings = config.load("reasoner-nano-onnx")
+    place = cache / "cache" / "exported" / "reasoner-nano"
+    told = f"--parts reasoner --model reasoner-nano --output {place}"
+    with pytest.raises(CheckpointError, match=re.escape(told)):
+        StreamSegmenter(settings)
+    place.mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"has no reasoner\.json"):
+        StreamSegmenter(settings)
+    torchs = config.load("reasoner-nano").reasoning.vlm
+    for key in ("context_frames", "most_thinking", "answer_tokens"):
+        assert getattr(settings.reasoning.exported, key) == getattr(torchs, key)

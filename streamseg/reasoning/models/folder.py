@@ -55,6 +55,23 @@ def find(name: str, revision: str = "") -> Path:
     return found
 
 
+def exported(model: str) -> Path:
+    """Where the cache of weights holds a model's export.
+
+    Raises:
+        CheckpointError: It is not there: says which command puts it there.
+    """
+    from streamseg.weights import places
+
+    place = places.exports_dir(model)
+    if not place.is_dir():
+        raise CheckpointError(
+            f"{legible(model)} is not exported yet: run streamseg export --parts reasoner --model "
+            f"{legible(model)} --output {place}"
+        )
+    return place
+
+
 def missing(folder: Path) -> str:
     """The first file that a folder lacks; empty where it lacks none."""
     for names in _ANY_OF:

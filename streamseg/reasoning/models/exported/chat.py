@@ -43,7 +43,10 @@ def prepare(config: ExportedConfig) -> tuple[Path, Record, str]:
     if config.grammar:
         needed.append(("llguidance", "grammar"))
     require_packages(needed)
-    place = records.find(config.folder)
+    named = config.folder
+    if config.model and not named:
+        named = str(folder.exported(config.model))
+    place = records.find(named)
     described = records.read(place)
     precision = described.chosen(config.precision)
     records.check_sizes(place, described, precision)
