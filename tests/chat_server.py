@@ -21,7 +21,10 @@ class ChatServer(ThreadingHTTPServer):
         bodies: The JSON of every request so far.
         headers: The headers of every request so far, keys in lower case.
         paths: Their paths.
+        key: What a request for the list of models has to carry, unless empty.
     """
+
+    key = ""
 
     daemon_threads = True
 
@@ -58,6 +61,11 @@ class Handler(BaseHTTPRequestHandler):
         server.paths.append(self.path)
         at = min(len(server.bodies), len(server.behaviours)) - 1
         server.behaviours[at](self)
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Authorization", "")
+        wanted = self.server.key
+        self.reply(401 if wanted and given != f"Bearer {wanted}" else 200, b'{"data": []}')
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+from chat_server import ChatServer
 
 from streamseg import cli, config, doctor, weights
 from streamseg.engines.manifest import MANIFEST
@@ -46,7 +47,9 @@ def test_every_family_is_usable_or_says_why_not_and_what_to_do():
 )
 def test_a_package_that_is_missing_names_its_extra(monkeypatch, package, family, extra):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == package else object())
+    monkeypatch.setattr(
+        doctor.families, "find_spec", lambda name: None if name == package else object()
+    )
     found = doctor.examine()["families"][family]
     assert not found["usable"]
     assert f'pip install "streamseg[{extra}]"' in found["mend"]
@@ -129,6 +132,56 @@ def test_what_a_config_needs_and_is_missing_is_exit_code_1(capsys, monkeypatch, 
         cli.main(["doctor", *words])
     assert done.value.code == 1
     assert told in capsys.readouterr().out
+
+
+def test_models_that_are_not_here_are_named_with_size_licence_and_command(own_cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(own_cache))
+    found = doctor.examine(config.load("open"))
+    assert not doctor.can_run(found)
+    assert {row["state"] for row in found["models"]} == {"to fetch"}
+    text = doctor.to_text(found)
+    assert (
+        "model      IDEA-Research/grounding-dino-tiny: not here (about 690 MB, Apache-2.0)" in text
+    )
+    assert text.count("run streamseg models fetch open") >= 3
+
+
+def test_a_file_by_path_that_is_here_or_not(own_cache):
+    own_cache.mkdir()
+    there = own_cache / "eye.onnx"
+    there.write_bytes(b"x")
+    changed = [f"reasoning.objects.detector={there}", "segmentation.salient.network=/gone.onnx"]
+    rows = doctor.examine(config.load("everyday", changed))["models"]
+    assert [row["state"] for row in rows] == ["here", "missing"]
+    assert "/gone.onnx" in rows[1]["problem"]
+
+
+def test_packages_that_a_config_needs_are_told(monkeypatch):
+    monkeypatch.setattr(weights.needs, "find_spec", lambda name: None)
+    found = doctor.examine(config.load("remote"))
+    assert not doctor.can_run(found)
+    assert 'package    httpx2: not installed: run pip install "streamseg[remote]"' in (
+        doctor.to_text(found)
+    )
+
+
+def test_an_endpoint_answers_refuses_the_key_or_is_not_there(monkeypatch):
+    def asked(url, *more):
+        named = [f"reasoning.remote.url={url}", "reasoning.remote.model=qwen2.5-vl", *more]
+        found = doctor.examine(config.load("remote", named))
+        assert doctor.can_run(found) is not bool(found["endpoint"]["problem"])
+        return found["endpoint"]
+
+    monkeypatch.setenv("A_KEY", "sesame")
+    with ChatServer() as server:
+        assert asked(server.url)["said"] == "answers (HTTP 200)"
+        server.key = "sesame"
+        assert "refuses the key (HTTP 401)" in asked(server.url)["problem"]
+        assert asked(server.url, "reasoning.remote.key_env=A_KEY")["problem"] == ""
+        gone = server.url
+    assert "does not answer" in asked(gone)["problem"]
+    monkeypatch.delenv("A_KEY")
+    assert "A_KEY" in asked(gone, "reasoning.remote.key_env=A_KEY")["problem"]
 
 
 def test_what_auto_would_take_and_whether_there_is_a_token_are_told(monkeypatch):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streamseg.cli import terminal
+from streamseg.cli import fetching, terminal
 from streamseg.cli.options import Debug, ModelName
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def fetch_model(name: ModelName, debug: Debug = False) -> None:
     from streamseg.weights import needs
 
     wanted = needs.named(name)
-    for need in wanted:
-        if need.fetched and not need.present:
-            typer.echo(f"streamseg: to fetch: {need}", err=True)
+    fetching.tell(wanted)
     for member in [need.name for need in wanted] or [name]:
         if member in {need.name for need in wanted if need.files == (needs.WHOLE,)}:
             typer.echo(f"{member} is in {folders.find(member, _revision(wanted, member))}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamseg.cli import terminal
+from streamseg.cli import fetching, terminal
 from streamseg.cli.options import (
     ConfigName,
     Debug,
@@ -81,6 +81,7 @@ def run(
     console = terminal.stderr_console()
     if terminal.interactive(console) and not quiet:
         outputs.append(_status_sink(console, max_frames))
+    fetching.tell_of(settings, quiet)
     segmenter = StreamSegmenter.from_config(settings)
     tell = event_printer(console, quiet)
     with SIGNALS.heard_by(segmenter.stop):

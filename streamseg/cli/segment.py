@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamseg.cli import terminal
+from streamseg.cli import fetching, terminal
 from streamseg.cli.bar import video_progress
 from streamseg.cli.options import (
     MOST_FRAMES,
@@ -89,6 +89,7 @@ def segment(
     settings = configs.load(config, overrides or [])
     unfinished, outputs = _outputs(settings.sinks, output, overwrite, resume)
     console = terminal.stderr_console()
+    fetching.tell_of(settings, quiet)
     segmenter = VideoSegmenter.from_config(settings)
     with SIGNALS.heard_by(segmenter.stop), video_progress(console, quiet=quiet) as show:
         results = segmenter.segment(

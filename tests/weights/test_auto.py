@@ -178,6 +178,13 @@ def test_a_configs_models_are_told_of_and_then_fetched_each_from_its_home(
         local = replace(registry.MODELS["xmem"], home=f"{server.url}/v1")
         monkeypatch.setitem(registry.MODELS, "xmem", local)
         server.gated = {DINO}
+        words = ("-s", "synthetic:easy?seed=1&size=160x90&frames=3", "-q", "the red disc")
+        code, _, err = call("run", "-c", "open", *words)
+        assert code == 1
+        lines = err.splitlines()
+        assert sum(line.startswith("streamseg: to fetch: ") for line in lines) == 3
+        assert "`streamseg models fetch open` does it beforehand" in lines[3]
+        assert "is gated: accept its licence at" in lines[-1]
         code, out, err = call("models", "fetch", "open")
         assert (code, out) == (1, "")
         assert "is gated: accept its licence at" in err.splitlines()[-1]

@@ -78,11 +78,10 @@ class RemoteChat:
         self.as_json = config.json_schema
         self._config = config
         self._most = most
-        self._key = _key(config)
         url = config.url.rstrip("/")
         self._url = url if url.endswith("/chat/completions") else f"{url}/chat/completions"
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._client = httpx2.Client(headers=headers, follow_redirects=False)
+        self._key = _key(config)
+        self._client = httpx2.Client(headers=authorization(config), follow_redirects=False)
 
     def complete(self, asked: Prompt, until: float) -> Completion:
         """See `Chat.complete`. Thinking that was cut off for its length is followed by one more
@@ -243,6 +242,12 @@ class RemoteChat:
 def _family(config: RemoteConfig) -> Family:
     kind = type_from_name(config.model) if config.family == "auto" else config.family
     return family_of(kind, config.model, config.convention)
+
+
+def authorization(config: RemoteConfig) -> dict[str, str]:
+    """Headers that carry the key, none where none is named. Raises ConfigError as `prepare`."""
+    key = _key(config)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _key(config: RemoteConfig) -> str:
