@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PINS := requirements/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-JOBS ?= 3
+JOBS ?= 2
 DEMO_OUT := out/demo
 DEMO_SOURCE := synthetic:reentry?seed=1
 DEMO_QUERY := the green oval
@@ -23,7 +23,7 @@ help:
 	@echo "make clean   remove .venv and out"
 	@echo
 	@echo "PYTHON=python3.12 chooses another Python (3.11 or newer)."
-	@echo "JOBS=2 runs the tests in two processes, not three; each may take 2 GB. JOBS=0: in this one."
+	@echo "JOBS=4 runs the tests in four processes, not two; each may take 2 GB. JOBS=0: in this one."
 	@echo "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets torch without CUDA."
 
 demo: $(STAMPS)/core

@@ -64,7 +64,7 @@ def test_what_is_pointed_at_by_hand_fits_the_words(query_id: int | None, words: 
     job.objects, job.cuts = {1: target}, {1: 0.6}
     job.output = Propagated(box_mask((0, 0, 9, 9)).astype("uint16"), {1: 0.8})
     (candidate,) = job.candidates(0.2)
-    assert candidate.evidence == Evidence(words, 0.6, 0.8)
+    assert candidate.evidence == Evidence(words, 0.6, 0.8, by_kind=query_id is None)
 
 
 def test_newer_answers_count_more() -> None:
