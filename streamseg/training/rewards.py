@@ -14,7 +14,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any
 
 import cv2
@@ -36,9 +35,6 @@ LENGTH_BETA = 0.005
 """What a token beyond the budget takes from the total (ours; the paper does not say)."""
 MOST_ITEMS = 120
 """Lists are cut there, as in VisionReasoner."""
-
-_FEW = 3
-"""Objects, up to which every matching is tried."""
 
 _WHOLE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -294,11 +290,6 @@ def _best_sum(table: Sequence[Sequence[float]]) -> float:
         return max(table[0])
     if len(table[0]) == 1:
         return max(row[0] for row in table)
-    if len(table) <= _FEW and len(table[0]) <= _FEW:  # scipy takes longer to call
-        tall = len(table) > len(table[0])
-        short: Sequence[Sequence[float]] = list(zip(*table, strict=True)) if tall else table
-        orders = permutations(range(len(short[0])), len(short))
-        return max(sum(row[at] for row, at in zip(short, order, strict=True)) for order in orders)
     costs = 3.0 - np.array(table)
     rows, columns = linear_sum_assignment(costs)
     return float(3.0 * len(rows) - costs[rows, columns].sum())

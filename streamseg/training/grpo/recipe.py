@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamseg.errors import OutputError
-from streamseg.masking import legible
-from streamseg.training import curves
 from streamseg.training.grpo import board, small
 from streamseg.training.grpo.small import Plan
 from streamseg.training.nano import folder as folders
 from streamseg.training.nano.course import Told
 from streamseg.training.nano.evaluating import Exam
-from streamseg.training.nano.pictures import load
-
-_HELD_OUT_SHARDS = 2
-_ASKED = 128
-"""Sentences of each judgement on the way."""
+from streamseg.training.nano.recipe import ASKED, begin, leave
 
 
 def train(
@@ -47,17 +40,8 @@ def train(
         UsageError: There are no pictures.
     """
     network = folders.load(model)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{legible(str(output))}: {error.strerror}") from None
-    told("reading pictures", 0, 0, {})
-    pictures = load(data, levels, "train", shards, labels=True)
-    held_out = load(data, levels, "val", _HELD_OUT_SHARDS, labels=True)
-    exam = Exam.of(held_out, most=_ASKED, length=plan.length)
+    pictures, held_out = begin(data, levels, shards, output, told, labels=True)
+    exam = Exam.of(held_out, most=ASKED, length=plan.length)
     with board.beside(output) as heard:
         small.train(network, pictures, exam, plan, output, told, heard)
-    made = output / "model"
-    folders.save(network, made, source="streamseg train grpo")
-    curves.draw(output / "metrics.jsonl", output / "curves.png")
-    return made
+    return leave(network, output, "streamseg train grpo")

@@ -16,12 +16,12 @@ from streamseg.training.nano import language, vision
 from streamseg.training.nano.course import Schedule, Told
 from streamseg.training.nano.evaluating import Exam
 from streamseg.training.nano.network import build
-from streamseg.training.nano.pictures import load
+from streamseg.training.nano.pictures import Pictures, load
 
 VISION = Schedule(steps=1300, minutes=0.0, rate=3e-3, batch=32)
 LANGUAGE = Schedule(steps=1300, minutes=0.0, rate=3e-3, batch=8)
 _HELD_OUT_SHARDS = 2
-_ASKED = 128
+ASKED = 128
 """Sentences of each judgement on the way."""
 
 
@@ -60,24 +60,15 @@ def train(recipe: Recipe, output: Path, told: Told) -> Path:
         OutputError: Something cannot be written; the last good checkpoint stays.
         UsageError: There are no pictures.
     """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{legible(str(output))}: {error.strerror}") from None
-    told("reading pictures", 0, 0, {})
-    pictures = load(recipe.data, recipe.levels, "train", recipe.shards)
-    held_out = load(recipe.data, recipe.levels, "val", _HELD_OUT_SHARDS, labels=True)
+    pictures, held_out = begin(recipe.data, recipe.levels, recipe.shards, output, told)
     torch.manual_seed(recipe.seed)
     network: Any = build()
     heads = vision.train(network, pictures, held_out, recipe.vision, output, recipe.seed, told)
     torch.manual_seed(recipe.seed + 1)
     vision.hand_over(network, heads, pictures)
-    exam = Exam.of(held_out, most=_ASKED)
+    exam = Exam.of(held_out, most=ASKED)
     language.train(network, pictures, exam, recipe.language, output, recipe.seed, told)
-    made = output / "model"
-    folders.save(network, made)
-    curves.draw(output / "metrics.jsonl", output / "curves.png")
-    return made
+    return leave(network, output, "streamseg train sft")
 
 
 def go_on(recipe: Recipe, model: Path, output: Path, told: Told) -> Path:
@@ -94,18 +85,47 @@ def go_on(recipe: Recipe, model: Path, output: Path, told: Told) -> Path:
         CheckpointError, OutputError, UsageError: As `train`.
     """
     network = folders.load(model)
+    pictures, held_out = begin(recipe.data, recipe.levels, recipe.shards, output, told)
+    exam = Exam.of(held_out, most=ASKED)
+    language.train(
+        network, pictures, exam, recipe.language, output, recipe.seed, told, trained=True
+    )
+    return leave(network, output, "streamseg train sft")
+
+
+def begin(
+    data: Path,
+    levels: tuple[str, ...],
+    shards: int,
+    output: Path,
+    told: Told,
+    labels: bool = False,
+) -> tuple[Pictures, Pictures]:
+    """Make the output folder, and read what is trained on and what is held out.
+
+    Args:
+        labels: Of what is trained on too.
+
+    Raises:
+        OutputError: The folder cannot be made.
+        UsageError: There are no pictures.
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{legible(str(output))}: {error.strerror}") from None
     told("reading pictures", 0, 0, {})
-    pictures = load(recipe.data, recipe.levels, "train", recipe.shards)
-    held_out = load(recipe.data, recipe.levels, "val", _HELD_OUT_SHARDS, labels=True)
-    exam = Exam.of(held_out, most=_ASKED)
-    language.train(
-        network, pictures, exam, recipe.language, output, recipe.seed, told, trained=True
-    )
+    pictures = load(data, levels, "train", shards, labels=labels)
+    return pictures, load(data, levels, "val", _HELD_OUT_SHARDS, labels=True)
+
+
+def leave(network: Any, output: Path, source: str) -> Path:
+    """Write the folder that loads, and draw the curves; the folder.
+
+    Args:
+        source: By what the checksums say it was made.
+    """
     made = output / "model"
-    folders.save(network, made)
+    folders.save(network, made, source=source)
     curves.draw(output / "metrics.jsonl", output / "curves.png")
     return made
