@@ -13,7 +13,7 @@ DEMO_SOURCE := synthetic:reentry?seed=1
 DEMO_QUERY := the green oval
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint style clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,13 +31,17 @@ demo: $(STAMPS)/core
 	@echo
 	@echo "Look at $(DEMO_OUT)/overlay.mp4, then $(DEMO_OUT)/summary.json and masks.jsonl."
 
-test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+test: style
+	@echo "mypy beside pytest, which says when it is done"
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n $(JOBS) --dist worksteal; tests=$$?; \
+	  wait $$types && exit $$tests
 
-lint: $(STAMPS)/dev
+lint: style
+	$(BIN)/mypy
+
+style: $(STAMPS)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) out
@@ -64,5 +68,6 @@ endif
 
 $(STAMPS)/dev: pyproject.toml $(PINS) $(STAMPS)/debian | $(STAMPS)/venv
 	@echo "Installing streamseg with everything its tests need into $(VENV)"
-	@$(PIP) install --constraint $(PINS) --editable ".[dev]"
+	@# What is imported is compiled then; compiling all of it here takes more than a minute.
+	@$(PIP) install --no-compile --constraint $(PINS) --editable ".[dev]"
 	@touch $@

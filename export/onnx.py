@@ -59,6 +59,7 @@ def to_model(part: Part) -> ModelProto:
                 output_names=list(part.outputs),
                 opset_version=OPSET,
                 dynamo=True,
+                optimize=False,  # what follows does it, and folds more
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, RuntimeError) as error:

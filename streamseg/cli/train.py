@@ -70,6 +70,12 @@ Rate = Annotated[
     float, typer.Option(min=1e-8, max=0.1, help="Highest learning rate; falls as a cosine.")
 ]
 Penalised = Annotated[bool, typer.Option("--penalty/--no-penalty", help="The soft length penalty.")]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        min=0.05, max=2.0, help="Of the lots; the lower, the nearer to the greedy answer."
+    ),
+]
 Budget = Annotated[
     str, typer.Option(metavar="A,B", help="Tokens L(D) of thinking at difficulty 1 and 10.")
 ]
@@ -125,6 +131,9 @@ def fine_tune(
     language_minutes: Annotated[
         float, typer.Option(min=0, help="The same; the rate falls so that it ends in time.")
     ] = 0.0,
+    length: Annotated[
+        str, typer.Option(help="With --model: show reasons of one length alone; own: of all.")
+    ] = "own",
     threads: Threads = 1,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -153,11 +162,14 @@ def fine_tune(
     )
     with _bar(terminal.stderr_console(), quiet) as show:
         if model is None:
+            if length != "own":
+                raise UsageError("--length: only with --model; a start needs all lengths")
             made = recipes.train(plan, output, show)
         else:
             from streamseg.reasoning.models.folder import find
+            from streamseg.training.groundings.reasons import Length as Told
 
-            made = recipes.go_on(plan, find(model), output, show)
+            made = recipes.go_on(plan, find(model), output, show, Told.told(length, Told.BRIEF))
     if not quiet:
         typer.echo(f"{made} is a model: judge it with streamseg train evaluate --model {made}")
 
@@ -175,6 +187,7 @@ def reinforce(
     group: Annotated[int, typer.Option(min=2, max=64, help="Answers to each.")] = 8,
     rate: Rate = 5e-5,
     kl: Annotated[float, typer.Option(min=0, help="Weight of the divergence to --model.")] = 0.005,
+    temperature: Temperature = 0.7,
     penalty: Penalised = True,
     budget: Budget = "16,128",
     length: Length = "own",
@@ -201,7 +214,7 @@ def reinforce(
 
     asked = command.Asked(
         *(model, data, _named(levels), output, seed, steps, minutes, prompts, group, rate, kl),
-        *(penalty, _budget(budget), length, lora),
+        *(temperature, penalty, _budget(budget), length, lora),
     )
     with _bar(terminal.stderr_console(), quiet) as show:
         made = command.run(asked, show)

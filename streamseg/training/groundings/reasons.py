@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamseg.errors import UsageError
 from streamseg.reasoning.language.coordinates import Scale
 from streamseg.synthetic.sentences.words import COLOURS, SHAPE_NOUNS, plural
 from streamseg.training.groundings.samples import Sentence, Thing, View
+
+OWN = "own"
+"""To think for as long as the model likes."""
 
 
 class Length(StrEnum):
@@ -26,6 +30,22 @@ class Length(StrEnum):
     """Who might be meant and what else is spoken of, too."""
     FULL = "full"
     """All that is there, too."""
+
+    @classmethod
+    def told(cls, name: str, least: Length | None = None) -> Length | None:
+        """From an option `--length`; None for "own", as the model likes.
+
+        Args:
+            least: The shortest that is allowed; None: any.
+
+        Raises:
+            UsageError: No such length.
+        """
+        known = list(cls)[list(cls).index(least) if least else 0 :]
+        names = [OWN, *map(str, known)]
+        if name not in names:
+            raise UsageError(f"expected --length {', '.join(names)}, got {name[:40]!r}")
+        return None if name == OWN else cls(name)
 
 
 THINGS = ("object", "thing")

@@ -14,8 +14,6 @@ from streamseg.training.nano import folder as nano
 from streamseg.training.nano.course import Schedule, Told
 from streamseg.training.rewards import LENGTH_BETA
 
-OWN = "own"
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -40,6 +38,7 @@ class Asked:
     group: int
     rate: float
     kl: float
+    temperature: float
     penalised: bool
     budget: tuple[float, float]
     length: str
@@ -64,9 +63,7 @@ def run(asked: Asked, told: Told) -> Path:
         from streamseg.training.grpo import large
 
         return large.train(asked, found, told)
-    lengths = {OWN: None} | {str(each): each for each in Length if each is not Length.NONE}
-    if asked.length not in lengths:
-        raise UsageError(f"expected --length {', '.join(lengths)}, got {asked.length[:40]!r}")
+    length = Length.told(asked.length, least=Length.BRIEF)
     if asked.lora:
         raise UsageError("--lora: the small reasoner is trained whole; leave it out")
     if asked.prompts % small.SENTENCES:
@@ -75,6 +72,7 @@ def run(asked: Asked, told: Told) -> Path:
         )
     schedule = Schedule(asked.steps, asked.minutes, asked.rate, asked.prompts, warm_up=10)
     plan = small.Plan(
-        *(schedule, asked.group, asked.kl, asked.penalty(), lengths[asked.length], asked.seed)
+        *(schedule, asked.group, asked.kl, asked.penalty(), asked.temperature, length),
+        seed=asked.seed,
     )
     return recipe.train(found, asked.data, asked.levels, plan, asked.output, told)

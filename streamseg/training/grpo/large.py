@@ -108,7 +108,7 @@ def _trainer(
         weight_decay=0.01,
         beta=asked.kl,
         scale_rewards="group",
-        temperature=1.0,
+        temperature=asked.temperature,
         reward_weights=[1.0] + [0.0] * (len(paid) - 1),
         save_steps=_SAVED,
         save_total_limit=2,

@@ -7,8 +7,8 @@ divided by the deviation of the whole batch, not of their group (arXiv 2508.0822
 answers hardly differ would count as much as one that is torn), and the mean is over tokens, not
 over answers (DAPO, arXiv 2503.14476: or each token of a long answer would count less), and the
 divergence is estimated by x²/2, x the difference of log-probabilities, instead of exp(x) - x - 1:
-its gradient is the divergence's own, and does not explode where the start thought a drawn token
-far likelier (measured here: norms of 45 among ones of 0.4).
+its gradient is the divergence's own, and does not grow without bound where the start thought a
+drawn token far likelier.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Rollout:
 
     Attributes:
         tokens: With the end, where it came to one.
-        chances: Log-probability of each when it was drawn, at a temperature of 1.
+        chances: Log-probability of each when it was drawn, at the temperature of the lots.
     """
 
     tokens: tuple[int, ...]
@@ -103,6 +103,11 @@ class _Batch:
         )
 
 
+def log_chances(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Log-probabilities (N, tokens) of the policy that draws at a temperature; at 0 as at 1."""
+    return F.log_softmax(logits.float() / (temperature or 1.0), -1)
+
+
 @torch.no_grad()
 def roll(
     network: Any,
@@ -127,7 +132,7 @@ def roll(
     written: list[list[int]] = [[] for _ in range(len(prompts) * group)]
     chances: list[list[float]] = [[] for _ in written]
     for at in range(most):
-        told = F.log_softmax(network.lm_head(states).float(), -1)
+        told = log_chances(network.lm_head(states), temperature)
         token = _drawn(told, temperature, generator)
         drawn = told.gather(1, token[:, None])[:, 0].tolist()
         for row, new, chance in zip(batch.rows.tolist(), token.tolist(), drawn, strict=True):
@@ -151,8 +156,7 @@ def roll(
 def _drawn(told: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
     if temperature <= 0:
         return told.argmax(-1)
-    chances = F.softmax(told / temperature, -1)
-    return torch.multinomial(chances, 1, generator=generator)[:, 0]
+    return torch.multinomial(told.exp(), 1, generator=generator)[:, 0]
 
 
 def _read(

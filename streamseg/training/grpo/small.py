@@ -18,12 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from streamseg.training.groundings.reasons import Length
 from streamseg.training.grpo import tasks as asking
 from streamseg.training.grpo.objective import advantages, objective
-from streamseg.training.grpo.rollouts import Rollout, roll
+from streamseg.training.grpo.rollouts import Rollout, log_chances, roll
 from streamseg.training.grpo.tasks import Payer, Penalty, Task
 from streamseg.training.nano.course import Course, Figures, Heard, Schedule, Told
 from streamseg.training.nano.evaluating import Exam, sit
@@ -39,6 +38,7 @@ MOST = 112
 TORN = 1.0
 """Of a group that is learned from, the best answer earned more than the worst by more than this:
 more than a negative point, or a box a pixel too far, which lots alone make."""
+TEMPERATURE = 0.7
 _DECAY = 0.01
 _WARM_UP = 10
 
@@ -51,6 +51,8 @@ class Plan:
         schedule: `batch` is prompts a step.
         group: Answers to each.
         kl: Weight of the divergence to the start.
+        temperature: Of the lots, and of the policy that is trained: below 1, what is drawn, and
+            paid, is nearer to the greedy answer, by which a model is used.
         length: That prompts ask to think for; None: as the model likes.
     """
 
@@ -58,6 +60,7 @@ class Plan:
     group: int = GROUP
     kl: float = 0.005
     penalty: Penalty = field(default_factory=Penalty)
+    temperature: float = TEMPERATURE
     length: Length | None = None
     seed: int = 0
 
@@ -122,11 +125,12 @@ class Lot:
         )
 
 
-def chances(network: Any, features: Tensor, lot: Lot) -> tuple[Tensor, Tensor]:
+def chances(network: Any, features: Tensor, lot: Lot, temperature: float) -> tuple[Tensor, Tensor]:
     """Log-probability of each token of the answers (N,), and whose answer it is (N,).
 
     Args:
         features: (groups, 40, hidden).
+        temperature: At which they were drawn.
     """
     packed = Packed.of(lot.texts)
     states = hidden(network, features, packed)
@@ -138,8 +142,8 @@ def chances(network: Any, features: Tensor, lot: Lot) -> tuple[Tensor, Tensor]:
         for at, (begin, length) in zip(packed.begins.tolist(), flat, strict=True)
     ]
     places = torch.from_numpy(np.concatenate(spans))
-    logits = network.lm_head(states.index_select(0, places - 1)).float()
-    told = F.log_softmax(logits, -1).gather(1, packed.ids[places][:, None])[:, 0]
+    told = log_chances(network.lm_head(states.index_select(0, places - 1)), temperature)
+    told = told.gather(1, packed.ids[places][:, None])[:, 0]
     owners = torch.from_numpy(np.repeat(np.arange(len(spans)), [len(span) for span in spans]))
     return told, owners
 
@@ -148,21 +152,26 @@ class Learner:
     """The network, what it began as, and its optimiser.
 
     Args:
-        network: Its language is trained, its vision stays.
+        network: Its language is trained; its vision stays, and so do the vectors of its tokens:
+            one that no lesson ever showed is 0, and a normalisation of 0 turns the first answer
+            with it into a gradient a thousand times that of all others.
         kl: Weight of the divergence; at 0 the start is not kept.
+        temperature: At which the answers are drawn.
     """
 
-    def __init__(self, network: Any, rate: float, kl: float) -> None:
+    def __init__(self, network: Any, rate: float, kl: float, temperature: float) -> None:
         network.model.visual.requires_grad_(False)
         language = network.model.language_model
         self.network = network
         language.requires_grad_(True)
+        language.embed_tokens.requires_grad_(False)
         network.lm_head.requires_grad_(True)
-        self.parameters = [*language.parameters(), network.lm_head.weight]
+        trained = (each for each in language.parameters() if each.requires_grad)
+        self.parameters = [*trained, network.lm_head.weight]
         self.optimiser = torch.optim.AdamW(
             self.parameters, rate, betas=(0.9, 0.98), weight_decay=_DECAY
         )
-        self._rate, self._kl = rate, kl
+        self._rate, self._kl, self._temperature = rate, kl, temperature
         self._start = copy.deepcopy(network).requires_grad_(False) if kl > 0 else None
 
     def step(self, features: Tensor, lot: Lot, factor: float) -> Figures:
@@ -172,11 +181,11 @@ class Learner:
         Args:
             features: (groups, 40, hidden).
         """
-        now, owners = chances(self.network, features, lot)
+        now, owners = chances(self.network, features, lot, self._temperature)
         start = now.detach()
         if self._start is not None:
             with torch.no_grad():
-                start, _ = chances(self._start, features, lot)
+                start, _ = chances(self._start, features, lot, self._temperature)
         advantage = torch.tensor(lot.advantage)[owners]
         loss, figures = objective(now, lot.drawn, start, advantage, self._kl)
         self.optimiser.zero_grad()
@@ -205,7 +214,7 @@ def one_step(
     told = pay or (lambda task, rollout: asking.pay(task, rollout, plan.penalty))
     features = memory.of([task.picture for task in tasks])
     prompts = [task.prompt for task in tasks]
-    groups = roll(learner.network, features, prompts, plan.group, MOST, generator)
+    groups = roll(learner.network, features, prompts, plan.group, MOST, generator, plan.temperature)
     paid = [[told(task, each) for each in group] for task, group in zip(tasks, groups, strict=True)]
     lot = Lot.of(tasks, groups, torch.tensor([[each.total for each in group] for group in paid]))
     figures: dict[str, float] = {"loss": 0.0, "gradient": 0.0, "ratio": 1.0, "clipped": 0.0}
@@ -241,7 +250,7 @@ def train(
         CheckpointError, OutputError: As `Course`.
     """
     begun = Start(network)
-    learner = Learner(network, plan.schedule.rate, plan.kl)
+    learner = Learner(network, plan.schedule.rate, plan.kl, plan.temperature)
     kept = {
         "start": begun,
         "language": network.model.language_model,

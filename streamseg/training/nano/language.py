@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from streamseg.training.groundings.reasons import Length
 from streamseg.training.nano import words
 from streamseg.training.nano.course import Course, Figures, Schedule, Told
 from streamseg.training.nano.evaluating import Exam, sit
@@ -109,6 +110,7 @@ def train(
     seed: int,
     told: Told,
     trained: bool = False,
+    only: Length | None = None,
 ) -> None:
     """Train the network's language, from the folder's checkpoint where there is one.
 
@@ -116,6 +118,7 @@ def train(
         trained: The network has been through this stage before: reasons are of the lengths that
             its end has, and time is the processor's, so that it can be set against another way to
             go on from the same network.
+        only: Reasons of this length alone are shown.
 
     Raises:
         CheckpointError, OutputError: As `Course`.
@@ -135,7 +138,7 @@ def train(
     def one(factor: float) -> Figures:
         chosen, random = course.chosen(len(pictures)), course.random()
         done = 1.0 if trained else schedule.done(course.step, course.seconds)
-        rows = [lessons(pictures.views[at], SENTENCES, done, random) for at in chosen]
+        rows = [lessons(pictures.views[at], SENTENCES, done, random, only) for at in chosen]
         loss, figures = loss_of(network, memory.of(chosen), rows)
         both.step(loss, factor)
         return figures

@@ -57,11 +57,18 @@ def lesson(view: View, sentence: Sentence, length: Length, marked: bool = True) 
     return Lesson((*told, *words.encode(written)), len(told))
 
 
-def lessons(view: View, count: int, done: float, random: np.random.Generator) -> list[Lesson]:
+def lessons(
+    view: View,
+    count: int,
+    done: float,
+    random: np.random.Generator,
+    only: Length | None = None,
+) -> list[Lesson]:
     """Lessons about one picture, of kinds and lengths drawn by lot.
 
     Args:
         done: Share of the stage that is over, 0 to 1.
+        only: The length of all of them, which their prompts then ask for.
     """
     by_kind: dict[str, list[Sentence]] = {}
     for sentence in view.sentences:
@@ -74,6 +81,7 @@ def lessons(view: View, count: int, done: float, random: np.random.Generator) ->
     for kind in random.choice(len(kinds), count, p=chances / chances.sum()):
         those = by_kind[kinds[kind]]
         sentence = those[random.integers(len(those))]
-        length = _LENGTHS[random.choice(len(_LENGTHS), p=lengths)]
-        made.append(lesson(view, sentence, length, bool(random.random() < _MARKED)))
+        length = only or _LENGTHS[random.choice(len(_LENGTHS), p=lengths)]
+        marked = only is not None or bool(random.random() < _MARKED)
+        made.append(lesson(view, sentence, length, marked))
     return made

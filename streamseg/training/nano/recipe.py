@@ -11,6 +11,7 @@ import torch
 from streamseg.errors import OutputError
 from streamseg.masking import legible
 from streamseg.training import curves
+from streamseg.training.groundings.reasons import Length
 from streamseg.training.nano import folder as folders
 from streamseg.training.nano import language, vision
 from streamseg.training.nano.course import Schedule, Told
@@ -71,11 +72,14 @@ def train(recipe: Recipe, output: Path, told: Told) -> Path:
     return leave(network, output, "streamseg train sft")
 
 
-def go_on(recipe: Recipe, model: Path, output: Path, told: Told) -> Path:
+def go_on(
+    recipe: Recipe, model: Path, output: Path, told: Told, length: Length | None = None
+) -> Path:
     """Train the language of a small reasoner that was trained before; its vision stays.
 
     Args:
         model: Its folder.
+        length: Of all reasons shown, and of those judged on the way; None: of all lengths.
         output: Gets `language.pt`, `metrics.jsonl`, `curves.png` and `model`.
 
     Returns:
@@ -86,9 +90,11 @@ def go_on(recipe: Recipe, model: Path, output: Path, told: Told) -> Path:
     """
     network = folders.load(model)
     pictures, held_out = begin(recipe.data, recipe.levels, recipe.shards, output, told)
-    exam = Exam.of(held_out, most=ASKED)
+    exam = Exam.of(held_out, most=ASKED, length=length)
     language.train(
-        network, pictures, exam, recipe.language, output, recipe.seed, told, trained=True
+        *(network, pictures, exam, recipe.language, output, recipe.seed, told),
+        trained=True,
+        only=length,
     )
     return leave(network, output, "streamseg train sft")
 

@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamseg.errors import OutputError, UsageError
+from streamseg.errors import OutputError
 from streamseg.masking import legible
 from streamseg.reasoning.models import folder as folders
 from streamseg.training import scores
-from streamseg.training.groundings.reasons import Length
+from streamseg.training.groundings.reasons import OWN, Length
 from streamseg.training.nano import folder
 from streamseg.training.nano.evaluating import Exam, answers
 from streamseg.training.nano.pictures import load
-
-OWN = "own"
-"""To think for as long as the model likes."""
 
 
 def judge(
@@ -41,14 +38,12 @@ def judge(
         CheckpointError: The model is damaged or of another kind, or the pictures are.
         UsageError: No such model, length or pictures.
     """
-    if length != OWN and length not in list(Length):
-        raise UsageError(f"expected --length {OWN}, {', '.join(Length)}, got {length[:40]!r}")
+    chosen = Length.told(length)
     network = folder.load(folders.find(model))
     found: dict[str, Any] = {"model": Path(model).name, "split": split, "length": length}
     found |= {"levels": {}, "failures": {}}
     for level in levels:
         pictures = load(data, [level], split, labels=True)
-        chosen = None if length == OWN else Length(length)
         exam = Exam.of(pictures, per_picture=per_picture, length=chosen)
 
         def step(done: int, what: str = level, total: int = len(exam.questions)) -> None:

@@ -34,7 +34,7 @@ def asked(model, data, tmp_path_factory):
     output = tmp_path_factory.mktemp("large")
     return Asked(
         *(str(model), data, ("easy",), output, 0, 1, 0.0, 1, 2, 1e-3, 0.01),
-        *(True, (16.0, 128.0), "own", 2),
+        *(1.0, True, (16.0, 128.0), "own", 2),
     )
 
 

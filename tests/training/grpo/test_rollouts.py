@@ -31,14 +31,13 @@ def test_chances_are_the_networks_own(shipped, pictures, asked):
     """Drawn through the cache and the shrinking batch; judged again in one packed pass."""
     memory = Memory(shipped, pictures)
     features = memory.of([each.picture for each in asked])
-    groups = roll(
-        shipped, features, [e.prompt for e in asked], 3, 96, torch.Generator().manual_seed(0)
-    )
+    generator = torch.Generator().manual_seed(0)
+    groups = roll(shipped, features, [e.prompt for e in asked], 3, 96, generator, 0.7)
     assert len({len(each.tokens) for group in groups for each in group}) > 3
     rewards = torch.arange(18.0).view(6, 3) * 2
     lot = small.Lot.of(asked, groups, rewards)
     with torch.no_grad():
-        told, owners = small.chances(shipped, memory.of(lot.pictures), lot)
+        told, owners = small.chances(shipped, memory.of(lot.pictures), lot, 0.7)
     torch.testing.assert_close(told, lot.drawn, rtol=0, atol=2e-3)
     assert owners.bincount().tolist() == [len(each.tokens) for g in groups for each in g]
 

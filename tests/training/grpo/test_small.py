@@ -29,7 +29,7 @@ def asked(data, random_model, tmp_path_factory):
     output = tmp_path_factory.mktemp("paid")
     return Asked(
         *(str(random_model), data, ("easy",), output, 0, 2, 0.0, 4, 2, 1e-4, 0.005),
-        *(True, (16.0, 128.0), "own", 0),
+        *(1.0, True, (16.0, 128.0), "own", 0),
     )
 
 
@@ -54,7 +54,8 @@ def share_of_even(rollout):
 def test_what_earns_more_becomes_likelier(shipped, pictures):
     """Paid for even numbers, it writes more of them: the sign of the whole chain."""
     plan = small.Plan(Schedule(9, 0.0, 1e-3, 4), length=Length.BRIEF)
-    learner, memory = small.Learner(shipped, 1e-3, plan.kl), Memory(shipped, pictures)
+    learner = small.Learner(shipped, 1e-3, plan.kl, plan.temperature)
+    memory = Memory(shipped, pictures)
     asked = tasks.drawn(pictures, [0, 1], 2, plan.length, np.random.default_rng(0))
 
     def pay(task, rollout):
