@@ -7,7 +7,7 @@ does, and doubted as much.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -20,14 +20,14 @@ from streamseg.reasoning.detection import Detections, Detector
 from streamseg.reasoning.detection.boxes import are_one, box_ious
 from streamseg.reasoning.detection.figures import figure, part_names
 from streamseg.reasoning.resolve import ACCEPT
-from streamseg.reasoning.scoring import Scores, View
+from streamseg.reasoning.scoring import Scores, View, names_shape
 from streamseg.reasoning.seen import candidates
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import word_weights
 from streamseg.reasoning.seen.picture import Picture, observe
 from streamseg.reasoning.sightings import belief, kinds_meant, sightings
 from streamseg.reasoning.words import grammar
-from streamseg.reasoning.words.nouns import Grade, Meaning, meaning
+from streamseg.reasoning.words.nouns import Grade, Meaning, meaning, taken_for
 from streamseg.reasoning.words.phrases import Attribute, Phrase
 from streamseg.types import Grounding, WordSense, WordUse
 
@@ -40,6 +40,8 @@ _MOTION_DENIED = 0.5
 be answered, by one that is surely seen, and too little to be sure of."""
 _OTHER = 0.8
 """How much less a thing seen as something else can be what an unknown noun means."""
+_TAKEN_FOR = 0.75
+"""How far a thing seen as what the noun is often taken for can be what it means."""
 
 
 class ObjectsReasoner:
@@ -119,7 +121,11 @@ class ObjectView(View):
     def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
         """See `View.eased`: motion chooses among things of a class where it tells them apart;
         where it does not, its measure is too rough to deny what the detector sees."""
-        if attribute.kind != "motion" or self._meaning(phrase) is None:
+        if self._meaning(phrase) is None:
+            return super().eased(phrase, attribute, held)
+        if attribute.kind == "shape" and names_shape(phrase.head, attribute):
+            return np.maximum(held, self.named(phrase) > 0.0)  # a ball in flight is a streak
+        if attribute.kind != "motion":
             return held
         among = held[self.named(phrase) >= ACCEPT]
         if len(among) and among.min() < 0.5 <= among.max():
@@ -142,13 +148,18 @@ class ObjectView(View):
 
     def named(self, phrase: Phrase) -> Scores:
         """See `View.named`."""
-        found = self._meaning(phrase)
-        if found is not None:
-            columns = [k for k, name in enumerate(self.classes) if name in found.classes]
-            return np.asarray(self.evidence[:, columns].max(axis=1, initial=0.0), np.float64)
         if not phrase.head:
             return np.ones(len(self))
-        return super().named(phrase) * (1.0 - _OTHER * self.seen)
+        found, likely = self._meaning(phrase), taken_for(phrase.head, self.classes)
+        if found is not None:
+            return np.maximum(self._seen_as(found.classes), _TAKEN_FOR * self._seen_as(likely))
+        others = self._seen_as(set(self.classes) - likely)
+        return super().named(phrase) * (1.0 - _OTHER * others)
+
+    def _seen_as(self, names: Collection[str]) -> Scores:
+        """(N,) how surely each is of any of these classes."""
+        columns = [k for k, name in enumerate(self.classes) if name in names]
+        return np.asarray(self.evidence[:, columns].max(axis=1, initial=0.0), np.float64)
 
     def label(self, k: int) -> str:
         """See `View.label`."""

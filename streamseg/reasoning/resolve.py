@@ -106,17 +106,25 @@ def _is_comparison(attribute: Attribute, phrase: Phrase) -> bool:
     return attribute.kind == "size" or attribute.values[0] in _PLACE_OF_SIDE
 
 
-def _comparisons(phrase: Phrase) -> tuple[Superlative, ...]:
+def _comparisons(view: View, phrase: Phrase) -> tuple[Superlative, ...]:
+    """Superlatives, told or implied: of two children in the left half, the one "on the left" is
+    the one further left, where the noun tells which things are compared."""
     implied = []
     for attribute in phrase.attributes:
+        side = _PLACE_OF_SIDE.get(attribute.values[0]) if attribute.kind == "place" else None
         if attribute.kind == "motion" and attribute.values[0] in ("fast", "slow"):
             implied.append(Superlative("+speed" if attribute.values[0] == "fast" else "-speed"))
         elif _is_comparison(attribute, phrase) and attribute.kind == "size":
             if attribute.values[0] != "medium":
                 implied.append(Superlative("+size" if attribute.values[0] == "big" else "-size"))
-        elif _is_comparison(attribute, phrase):
-            implied.append(Superlative(_PLACE_OF_SIDE[attribute.values[0]]))
+        elif side and (_is_comparison(attribute, phrase) or _tells_apart(view, phrase, attribute)):
+            implied.append(Superlative(side))
     return (*implied, *phrase.superlatives)
+
+
+def _tells_apart(view: View, phrase: Phrase, attribute: Attribute) -> bool:
+    """Whether a place that is told after the noun ("on the left") chooses among several."""
+    return not attribute.negated and phrase.count != ALL and view.tells(phrase)
 
 
 def _choose(
@@ -126,7 +134,7 @@ def _choose(
     compared: float | None = None
     count = limit if phrase.count == ALL else min(phrase.count, limit)
     chosen = able
-    if chosen and (orders := _comparisons(phrase)):
+    if chosen and (orders := _comparisons(view, phrase)):
         # Only those about as good as the best may compete: a speck is no "smallest ball".
         best = float(scores[able].max())
         chosen = [k for k in able if scores[k] >= 0.6 * best]

@@ -14,7 +14,7 @@ from streamseg.reasoning.seen import texture
 from streamseg.reasoning.seen.candidates import Candidate
 from streamseg.reasoning.seen.colour import NAMES, word_weights
 from streamseg.reasoning.seen.picture import Picture
-from streamseg.reasoning.words.lexicon import GEOMETRIC, NOUN_SHAPES
+from streamseg.reasoning.words.lexicon import GEOMETRIC, NOUN_SHAPES, SHAPE_OF_NOUN
 from streamseg.reasoning.words.nouns import COCO80, meaning, singular
 from streamseg.reasoning.words.phrases import Attribute, Phrase
 from streamseg.types import WordSense, WordUse
@@ -34,6 +34,9 @@ _SPECK = (0.0008, 0.0001)
 _SURFACE, _OPEN = 0.0225, 0.6
 """Area in squared widths of what is a surface rather than a thing where it is cut off by two sides
 of the picture, and what is left of how far it can be a thing."""
+_ROUGHLY = 0.35
+"""What a shape leaves to things of another outline where only the noun speaks of it: a block that
+lies askew, or a box half hidden, is one still."""
 _MOVING = 0.024
 """Speed from which a thing is said to move, in picture widths per second."""
 
@@ -145,6 +148,8 @@ class View:
 
     def eased(self, phrase: Phrase, attribute: Attribute, held: Scores) -> Scores:
         """(N,) what counts of an attribute's scores, beside how surely the noun is known."""
+        if attribute.kind == "shape" and names_shape(phrase.head, attribute):
+            return np.asarray(_ROUGHLY + (1.0 - _ROUGHLY) * held)
         return held
 
     def colour_shares(self, word: str) -> Scores:
@@ -196,6 +201,12 @@ class View:
                 self.picture.source, item.x0, item.y0, item.mask, self.picture.scale
             )
         return self._textures[index]
+
+
+def names_shape(head: str, attribute: Attribute) -> bool:
+    """Whether a shape is told by a noun alone of which it is not all: a block, a ball, a wheel."""
+    last = singular(head.split()[-1]) if head else ""
+    return last in NOUN_SHAPES - GEOMETRIC and SHAPE_OF_NOUN[last] in attribute.values
 
 
 def answers_to(view: View, attribute: Attribute, colours: int = 1) -> Scores | None:

@@ -12,20 +12,20 @@ import numpy as np
 
 from streamseg.reasoning.detection import Detections, Detector
 from streamseg.reasoning.detection.boxes import are_one
-from streamseg.reasoning.words.nouns import meaning
+from streamseg.reasoning.words.nouns import meaning, taken_for
 from streamseg.reasoning.words.phrases import Phrase
 from streamseg.types import Sighting
 
 
 def kinds_meant(phrases: Sequence[Phrase], classes: Collection[str]) -> frozenset[str] | None:
-    """Classes of a detector that the phrases' nouns stand for; None where one of them stands for
-    none: what it means may be anything, and no box speaks against it."""
+    """Classes of a detector that the phrases' nouns stand for, or are taken for; None where one of
+    them stands for none: what it means may be anything, and no box speaks against it."""
     kinds: set[str] = set()
     for phrase in phrases:
         found = meaning(phrase.head, classes) if phrase.head else None
         if found is None:
             return None
-        kinds |= found.classes
+        kinds |= found.classes | taken_for(phrase.head, classes)
     return frozenset(kinds) if kinds else None
 
 

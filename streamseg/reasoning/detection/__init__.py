@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.config import ObjectsConfig
-from streamseg.errors import MissingDependencyError
+from streamseg.reasoning.loading import require_packages
 from streamseg.types import Image
 
 Boxes = NDArray[np.float32]
@@ -84,9 +83,7 @@ def prepare(config: ObjectsConfig) -> Path:
     check_runs("detector", file, config)
     if config.engine.folder:
         needed = ["onnxruntime"] if config.engine.family == "onnxruntime" else ["torch"]
-    for package in needed:
-        if not _is_installed(package):
-            raise MissingDependencyError(package, "everyday")
+    require_packages((package, "everyday") for package in needed)
     return place
 
 
@@ -105,10 +102,3 @@ def build(config: ObjectsConfig) -> Detector:
     from streamseg.reasoning.detection.pretrained import PretrainedDetector
 
     return PretrainedDetector.open(place, config)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # shut out on purpose: its entry among the modules is None
-        return False

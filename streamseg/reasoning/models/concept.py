@@ -5,16 +5,16 @@ nouns; the grammar says which of it is meant, as over the boxes of `objects`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from streamseg.config import ConceptConfig
-from streamseg.errors import CheckpointError, MissingDependencyError
+from streamseg.errors import CheckpointError
 from streamseg.reasoning import GroundingRequest
 from streamseg.reasoning.detection import Detections
+from streamseg.reasoning.loading import require_packages
 from streamseg.reasoning.models import folder
 from streamseg.reasoning.objects import ObjectsReasoner
 from streamseg.reasoning.words import grammar
@@ -54,9 +54,7 @@ def prepare(config: ConceptConfig) -> Path:
         MissingDependencyError: Its packages are not installed.
         UsageError: Its name can be no model's.
     """
-    for package in ("torch", "transformers"):
-        if not _is_installed(package):
-            raise MissingDependencyError(package, "neural")
+    require_packages([("torch", "neural"), ("transformers", "neural")])
     place = folder.find(config.model, config.revision)
     kind = folder.read(place / "config.json").get("model_type")
     if kind not in FAMILIES:
@@ -117,10 +115,3 @@ def _heads(phrases: Sequence[Phrase]) -> Iterator[str]:
             yield singular(phrase.head)[:_LONGEST].strip()
         yield from _heads([relation.other for relation in phrase.relations])
         yield from _heads(phrase.excluded)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # shut out on purpose: its entry among the modules is None
-        return False

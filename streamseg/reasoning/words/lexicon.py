@@ -171,6 +171,13 @@ _NOUN_SHAPES = (
 NOUN_SHAPES = frozenset(_NOUN_SHAPES.split())
 """Shape words that also name the thing, and so carry its number."""
 
+SHAPE_OF_NOUN = {
+    word: shape
+    for shape, words in SHAPES.items()
+    for word in words.split("; ")
+    if word in NOUN_SHAPES
+}
+
 _GEOMETRIC = (
     "disc disk circle sphere dot square cube rectangle triangle pyramid star ring hoop annulus "
     "torus ellipse oval cross pentagon hexagon diamond rhombus lozenge heart crescent blob"

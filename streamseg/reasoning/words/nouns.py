@@ -199,6 +199,30 @@ _COCO80 = (
 COCO80 = tuple(name.strip() for name in _COCO80.split(","))
 """The eighty classes of COCO (Lin et al., 2014), in the usual order."""
 
+TAKEN_FOR = {
+    "sports ball": "frisbee",
+    "car": "truck",
+    "window": "tv",
+    "mirror": "tv",
+    "picture": "tv",
+    "painting": "tv",
+    "poster": "tv",
+    "photo": "tv",
+    "screen": "tv; laptop",
+    "box": "suitcase",
+    "parcel": "suitcase",
+    "package": "suitcase",
+    "basket": "bowl; handbag",
+    "pot": "bowl; cup",
+    "kettle": "cup; bottle",
+    "jug": "cup; bottle; vase",
+    "armchair": "couch",
+    "stool": "chair",
+    "stroller": "bicycle; motorcycle",
+}
+"""What small detectors often call a class, or a thing that they have no class for. One way only: a
+ball is called a frisbee, while who asks for a frisbee does not mean a ball."""
+
 IRREGULAR = {
     "men": "man",
     "women": "woman",
@@ -259,6 +283,15 @@ def meaning(noun: str, classes: Collection[str]) -> Meaning | None:
             if found is not None:
                 return found
     return None
+
+
+def taken_for(noun: str, classes: Collection[str]) -> frozenset[str]:
+    """Classes by which a detector may call what a noun means, besides those of `meaning`."""
+    found = meaning(noun, classes)
+    last = singular(noun.split()[-1]) if noun.split() else ""
+    names = {last} if found is None else {*found.classes}
+    others = (TAKEN_FOR.get(name, "").split(";") for name in names)
+    return frozenset(part.strip() for each in others for part in each).intersection(classes)
 
 
 def _lookup(noun: str, classes: Collection[str]) -> Meaning | None:
