@@ -435,3 +435,46 @@ def test_an_unknown_part_is_answered_with_doubt_though_what_it_is_of_is_known(te
 def test_an_unknown_part_without_an_attribute_is_cannot_tell(text: str) -> None:
     bottle = Thing("bottle", (300.0, 120.0, 350.0, 300.0), (WHITE, WHITE, WHITE))
     assert ask(text, bottle).cannot_tell
+
+
+BALL = Thing("frisbee", (200.0, 100.0, 260.0, 130.0), (WHITE,))
+
+
+@pytest.mark.parametrize("text", ["the ball", "the white ball", "the white football"])
+def test_a_ball_that_is_taken_for_a_frisbee_is_found_though_it_is_a_streak(text: str) -> None:
+    grounding = ask(text, BALL, MAN)
+    assert meant(grounding, BALL, MAN) == [0]
+    assert labels(grounding) == ["frisbee"]
+
+
+def test_who_asks_for_a_frisbee_does_not_mean_a_ball() -> None:
+    ball = Thing("sports ball", BALL.box, BALL.colours)
+    assert ask("the white frisbee", ball).targets == ()
+    surer = ask("the ball", ball).targets[0].score
+    assert surer > ask("the ball", BALL).targets[0].score
+
+
+def test_an_unknown_noun_may_be_what_it_is_often_taken_for() -> None:
+    """A window is seen as a screen; a person is surely none."""
+    window = Thing("tv", (60.0, 60.0, 160.0, 200.0), (BLUE,), 0.5)
+    person = Thing("person", (200.0, 60.0, 280.0, 300.0), (BLUE,))
+    grounding = ask("the blue window", window, person)
+    assert meant(grounding, window, person) == [0]
+    assert grounding.targets[0].score > 0.8
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("the person on the left", [0]), ("the people on the left", [0, 1])],
+)
+def test_of_two_on_one_side_the_further_is_meant(text: str, expected: list[int]) -> None:
+    assert meant(ask(text, MAN, CHILD, OTHER), MAN, CHILD, OTHER) == expected
+
+
+def test_a_block_need_not_be_square_to_the_eye() -> None:
+    blocks = [
+        Thing("", (x, 120.0, x + 100.0, 165.0), (colour,))
+        for x, colour in ((80.0, RED), (280.0, BLUE), (480.0, RED))
+    ]
+    assert meant(ask("the blue block", *blocks), *blocks) == [1]
+    assert meant(ask("the red block on the right", *blocks), *blocks) == [2]
