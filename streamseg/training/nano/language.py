@@ -115,9 +115,8 @@ def train(
     """Train the network's language, from the folder's checkpoint where there is one.
 
     Args:
-        trained: The network has been through this stage before: reasons are of the lengths that
-            its end has, and time is the processor's, so that it can be set against another way to
-            go on from the same network.
+        trained: The network has been through this stage before: time is the processor's, so that
+            it can be set against another way to go on from the same network.
         only: Reasons of this length alone are shown.
 
     Raises:
@@ -137,8 +136,7 @@ def train(
 
     def one(factor: float) -> Figures:
         chosen, random = course.chosen(len(pictures)), course.random()
-        done = 1.0 if trained else schedule.done(course.step, course.seconds)
-        rows = [lessons(pictures.views[at], SENTENCES, done, random, only) for at in chosen]
+        rows = [lessons(pictures.views[at], SENTENCES, random, only) for at in chosen]
         loss, figures = loss_of(network, memory.of(chosen), rows)
         both.step(loss, factor)
         return figures

@@ -23,10 +23,8 @@ KINDS = {
 }
 """How often each kind is taken, of those that a picture has: relations are what is hard."""
 _LENGTHS = (Length.NONE, Length.BRIEF, Length.MIDDLE, Length.FULL)
-_EARLY, _LATE = (0.2, 0.3, 0.25, 0.25), (0.22, 0.38, 0.32, 0.08)
-"""How often each length is thought: first all that is there, which teaches to read the picture."""
-_SETTLED = 0.3
-"""Share of the stage after which `_LATE` holds."""
+_SHARES = (0.2, 0.3, 0.25, 0.25)
+"""How often each length is thought."""
 _MARKED = 0.6
 """How often the prompt says how long to think."""
 
@@ -58,16 +56,11 @@ def lesson(view: View, sentence: Sentence, length: Length, marked: bool = True) 
 
 
 def lessons(
-    view: View,
-    count: int,
-    done: float,
-    random: np.random.Generator,
-    only: Length | None = None,
+    view: View, count: int, random: np.random.Generator, only: Length | None = None
 ) -> list[Lesson]:
     """Lessons about one picture, of kinds and lengths drawn by lot.
 
     Args:
-        done: Share of the stage that is over, 0 to 1.
         only: The length of all of them, which their prompts then ask for.
     """
     by_kind: dict[str, list[Sentence]] = {}
@@ -75,13 +68,11 @@ def lessons(
         by_kind.setdefault(sentence.kind, []).append(sentence)
     kinds = list(by_kind)
     chances = np.asarray([KINDS.get(kind, 0.0) for kind in kinds])
-    late = min(1.0, done / _SETTLED)
-    lengths = (1 - late) * np.asarray(_EARLY) + late * np.asarray(_LATE)
     made = []
     for kind in random.choice(len(kinds), count, p=chances / chances.sum()):
         those = by_kind[kinds[kind]]
         sentence = those[random.integers(len(those))]
-        length = only or _LENGTHS[random.choice(len(_LENGTHS), p=lengths)]
+        length = only or _LENGTHS[random.choice(len(_LENGTHS), p=_SHARES)]
         marked = only is not None or bool(random.random() < _MARKED)
         made.append(lesson(view, sentence, length, marked))
     return made

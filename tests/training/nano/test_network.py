@@ -55,7 +55,7 @@ def test_a_batch_is_seen_as_transformers_sees_each(network, pictures):
 def test_packed_texts_are_read_as_if_each_were_alone(network, pictures):
     random = np.random.default_rng(0)
     images = np.stack([pictures.picture(at) for at in (0, 1)])
-    rows = [lessons.lessons(pictures.views[at], 5, 0.5, random) for at in (0, 1)]
+    rows = [lessons.lessons(pictures.views[at], 5, random) for at in (0, 1)]
     packed = Packed.of([[each.tokens for each in row] for row in rows])
     states = hidden(network, look(network, Grid.of(network), images), packed)
     flat = [(at, each) for at, row in enumerate(rows) for each in row]
@@ -68,7 +68,7 @@ def test_packed_texts_are_read_as_if_each_were_alone(network, pictures):
 def test_only_what_is_to_be_written_is_paid_for(network, pictures):
     """The loss is cross-entropy on those tokens; numbers may be near misses."""
     random = np.random.default_rng(1)
-    rows = [lessons.lessons(pictures.views[0], 3, 1.0, random)]
+    rows = [lessons.lessons(pictures.views[0], 3, random)]
     with torch.no_grad():
         features = look(network, Grid.of(network), pictures.picture(0)[None])
         _, figures = loss_of(network, features, rows)
