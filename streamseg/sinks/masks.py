@@ -90,6 +90,7 @@ def _object(track: TrackView, encoded: dict[str, Any]) -> dict[str, Any]:
             "words": round(float(held.words), 4),
             "cut": round(float(held.cut), 4),
             "carried": round(float(held.carried), 4),
+            "by_kind": bool(held.by_kind),
         },
         "box": [round(float(edge), 2) for edge in track.box or ()],
         "rle": encoded,

@@ -30,7 +30,7 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
             rectangles={1: (10, 5, 30, 25)},
             trigger=TriggerReason.DRIFT,
             absent=(2,),
-            evidence=Evidence(0.7, 0.81, 0.123456),
+            evidence=Evidence(0.7, 0.81, 0.123456, by_kind=True),
         )
     )
     sink.close({})
@@ -46,7 +46,7 @@ def test_a_line_is_the_contracts(tmp_path: Path) -> None:
             {
                 "id": 1,
                 "score": 0.93,
-                "evidence": {"words": 0.7, "cut": 0.81, "carried": 0.1235},
+                "evidence": {"words": 0.7, "cut": 0.81, "carried": 0.1235, "by_kind": True},
                 "box": [10, 5, 30, 25],
                 "rle": {"size": [48, 64]},
             }

@@ -13,9 +13,10 @@ import torch
 from streamseg.errors import CheckpointError, OutputError, UsageError
 from streamseg.reasoning.models import folder as folders
 from streamseg.training import scores
+from streamseg.training.groundings.reasons import Length
 from streamseg.training.nano import course as courses
 from streamseg.training.nano import recipe as recipes
-from streamseg.training.nano import report, vision
+from streamseg.training.nano import folder, lessons, report, vision
 from streamseg.training.nano.course import Course, Schedule
 from streamseg.training.nano.network import Grid, build, look
 from streamseg.training.nano.optimisers import Both
@@ -59,6 +60,26 @@ def test_a_course_that_was_broken_off_ends_where_the_whole_one_does(plan, made, 
     )
     for name, tensor in whole["language"].items():
         torch.testing.assert_close(parts["language"][name], tensor, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [None, Length.FULL])
+def test_a_model_is_gone_on_from_and_its_vision_stays(plan, made, tmp_path, monkeypatch, length):
+    """With `length`, reasons of that length alone are shown."""
+    shown = []
+    lesson = lessons.lesson
+
+    def heard(view, sentence, length, marked=True):
+        shown.append((length, marked))
+        return lesson(view, sentence, length, marked)
+
+    monkeypatch.setattr(lessons, "lesson", heard)
+    after = recipes.go_on(plan, made / "model", tmp_path, quiet, length)
+    one, other = (folder.load(each).state_dict() for each in (made / "model", after))
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert "lm_head.weight" in changed
+    assert not any(name.startswith("model.visual") for name in changed)
+    assert {each for each, _ in shown} == ({length} if length else set(Length))
+    assert length is None or all(marked for _, marked in shown)
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(made, tmp_path, monkeypatch):
