@@ -15,8 +15,8 @@ from streamseg.reasoning.models import folder as folders
 from streamseg.training import scores
 from streamseg.training.groundings.reasons import Length
 from streamseg.training.nano import course as courses
-from streamseg.training.nano import recipe as recipes
 from streamseg.training.nano import folder, lessons, report, vision
+from streamseg.training.nano import recipe as recipes
 from streamseg.training.nano.course import Course, Schedule
 from streamseg.training.nano.network import Grid, build, look
 from streamseg.training.nano.optimisers import Both
