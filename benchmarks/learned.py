@@ -23,7 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from streamseg.benchmarks import machine
-from streamseg.errors import UsageError
+from streamseg.errors import StreamSegError
 from streamseg.evaluation import intervals
 from streamseg.reasoning.models import folder as folders
 from streamseg.training.groundings.reasons import Length
@@ -35,7 +35,9 @@ from streamseg.training.scores import Score
 LENGTHS = ("own", *(str(each) for each in Length))
 
 
-def figures(judged: Sequence[Score], first: Sequence[Score], groups: Sequence[int]) -> Any:
+def figures(
+    judged: Sequence[Score], first: Sequence[Score], groups: Sequence[int]
+) -> dict[str, Any]:
     """A model's means with intervals, and how much more accuracy it earns than the first.
 
     Args:
@@ -47,13 +49,12 @@ def figures(judged: Sequence[Score], first: Sequence[Score], groups: Sequence[in
     told: dict[str, Any] = {
         "sentences": len(judged),
         "accuracy": _with_interval(accuracy, groups),
-        "gain": [
-            round(fmean(accuracy) / max(fmean(base), 1e-9) - 1, 4),
-            *(round(each, 4) for each in intervals.of_gain(accuracy, base, groups)),
-        ],
         "thinking_tokens": round(fmean(each.tokens for each in judged), 2),
         "format": round(fmean(each.format for each in judged), 4),
     }
+    if any(base):  # of nothing there is no gain
+        gain = (fmean(accuracy) / fmean(base) - 1, *intervals.of_gain(accuracy, base, groups))
+        told["gain"] = [round(each, 4) for each in gain]
     for name, meant in (("found", True), ("absent", False)):
         those = [
             (each.found, group)
@@ -112,7 +113,13 @@ def table(told: dict[str, Any]) -> Table:
         for level, models in levels.items():
             for name, each in models.items():
                 made.add_row(
-                    *(length, level, name, _cell(each["accuracy"]), _cell(each["gain"], "+.1%")),
+                    *(
+                        length,
+                        level,
+                        name,
+                        _cell(each["accuracy"]),
+                        _cell(each.get("gain"), "+.1%"),
+                    ),
                     *(_cell(each.get("found")), _cell(each.get("absent"))),
                     f"{each['thinking_tokens']:.1f}",
                 )
@@ -164,7 +171,7 @@ def main() -> None:
                 *(asked.model, asked.data, asked.levels.split(","), asked.split),
                 *(asked.length.split(","), asked.per_picture, bars),
             )
-    except UsageError as error:
+    except StreamSegError as error:
         parser.error(str(error))
     console.print(table(told))
     machine.report("learned", {"split": asked.split, "lengths": told}, asked.json)
