@@ -105,28 +105,22 @@ def _asked(network: Any, exam: Exam, what: str, bars: Progress) -> list[Score]:
     return [score for score, _ in found]
 
 
+_FORMS = {"accuracy": ".3f", "gain": "+.1%", "found": ".3f", "absent": ".3f"}
+"""How the means are told."""
+
+
 def table(told: dict[str, Any]) -> Table:
     """A line for each length, level and model."""
-    columns = ("thinking", "level", "model", "accuracy", "gain", "found", "absent", "tokens")
-    made = Table(*columns, box=None)
+    made = Table("thinking", "level", "model", *_FORMS, "tokens", box=None)
     for length, levels in told.items():
         for level, models in levels.items():
             for name, each in models.items():
-                made.add_row(
-                    *(
-                        length,
-                        level,
-                        name,
-                        _cell(each["accuracy"]),
-                        _cell(each.get("gain"), "+.1%"),
-                    ),
-                    *(_cell(each.get("found")), _cell(each.get("absent"))),
-                    f"{each['thinking_tokens']:.1f}",
-                )
+                cells = (_cell(each.get(key), form) for key, form in _FORMS.items())
+                made.add_row(length, level, name, *cells, f"{each['thinking_tokens']:.1f}")
     return made
 
 
-def _cell(value: Sequence[float] | None, form: str = ".3f") -> str:
+def _cell(value: Sequence[float] | None, form: str) -> str:
     if value is None:
         return ""
     mean, low, high = (format(each, form) for each in value)

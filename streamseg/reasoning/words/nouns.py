@@ -218,8 +218,8 @@ TAKEN_FOR = {
     "stroller": "bicycle; motorcycle",
 }
 """What small detectors call a class, or a thing that they have no class for. One way only: a ball
-is called a frisbee, while who asks for a frisbee does not mean a ball. Balls and windows were met on
-the development clips; the others are by resemblance, and were not measured."""
+is called a frisbee, while who asks for a frisbee does not mean a ball. Balls and windows were met
+on the development clips; the others are by resemblance, and were not measured."""
 
 IRREGULAR = {
     "men": "man",
